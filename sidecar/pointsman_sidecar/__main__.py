@@ -1,0 +1,5 @@
+"""`python -m pointsman_sidecar`."""
+
+from pointsman_sidecar.main import main
+
+main()

@@ -1,0 +1,289 @@
+"""`Completions`: serves requests under the policy in force."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from pointsman_api.v1 import completions_pb2
+from pointsman_sidecar.completing.failures import no_answer, unplannable
+from pointsman_sidecar.contract import requests
+from pointsman_sidecar.contract.decisions import Attempt, Progress, decision
+from pointsman_sidecar.contract.errors import CompletionError, Kind
+from pointsman_sidecar.contract.explanations import explanation
+from pointsman_sidecar.contract.provider_answers import (
+    UnreadableAnswerError,
+    begins,
+    read_answer,
+    read_chunk,
+    read_usage,
+)
+from pointsman_sidecar.contract.provider_requests import provider_request
+from pointsman_sidecar.control.in_force import InForce
+from pointsman_sidecar.providers.clients import ProviderClients
+from pointsman_sidecar.providers.outcomes import Outcome, ProviderFailure
+from pointsman_sidecar.routing.features import Features
+from pointsman_sidecar.routing.plan import PlanError, Step, plan
+from pointsman_sidecar.routing.policy import Policy, Provider
+from pointsman_sidecar.telemetry.observer import Observation, Observer
+
+_Answer = TypeVar("_Answer")
+Send = Callable[[completions_pb2.CompleteStreamResponse], Awaitable[None]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Caller:
+    """What a door knows of a call: its method, how many seconds the caller waits, its headers (for the trace)."""
+
+    method: str
+    patience: float | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(kw_only=True, slots=True)
+class _Serving:
+    """A completion that is being served. `total` is its one timer, entered before the first attempt."""
+
+    request: completions_pb2.CompleteRequest
+    features: Features
+    policy: Policy
+    progress: Progress
+    observation: Observation
+    total: asyncio.Timeout
+
+
+class Completions:
+    """Serves requests. One for the sidecar; each request is served by the task that calls."""
+
+    def __init__(
+        self,
+        *,
+        in_force: InForce,
+        clients: ProviderClients,
+        observer: Observer,
+        new_id: Callable[[], str],
+        clock: Callable[[], float],
+    ) -> None:
+        self._in_force = in_force
+        self._clients = clients
+        self._observer = observer
+        self._new_id = new_id
+        self._clock = clock
+
+    async def complete(
+        self, request: completions_pb2.CompleteRequest, *, caller: Caller
+    ) -> completions_pb2.CompleteResponse:
+        """The whole answer.
+
+        Raises:
+            CompletionError: there is none; it says why.
+        """
+        with self._serving(request, caller) as serving:
+            async with serving.total:
+                response = await self._first_answer(serving, lambda step: self._whole(serving, step))
+            response.decision.CopyFrom(decision(serving.progress))
+            return response
+
+    async def stream(self, request: completions_pb2.CompleteRequest, *, caller: Caller, send: Send) -> None:
+        """The answer as it comes, event by event, to `send`; a `send` that waits holds the provider's stream back.
+
+        Raises:
+            CompletionError: there is no answer, or no more of it; it says why.
+        """
+        with self._serving(request, caller) as serving:
+            async with serving.total:
+                await self._first_answer(serving, lambda step: self._streamed(serving, step, send))
+                await send(completions_pb2.CompleteStreamResponse(finished=decision(serving.progress)))
+
+    def explain(self, request: completions_pb2.CompleteRequest) -> completions_pb2.ExplainResponse:
+        """What would be done.
+
+        Raises:
+            CompletionError: nothing would be; it says why.
+        """
+        progress, features = self._decide(request)
+        return explanation(progress, features)
+
+    def _decide(self, request: completions_pb2.CompleteRequest) -> tuple[Progress, Features]:
+        try:
+            requests.check(request)
+        except requests.InvalidRequestError as error:
+            raise CompletionError(
+                Kind.INVALID_ARGUMENT, "MALFORMED_REQUEST", str(error), violations=error.violations
+            ) from error
+        policy = self._in_force.policy
+        if policy is None:
+            if self._in_force.waiting:
+                raise CompletionError(Kind.UNAVAILABLE, "NOT_READY", self._in_force.no_policy)
+            raise CompletionError(Kind.FAILED_PRECONDITION, "NO_POLICY", self._in_force.no_policy)
+        features = requests.features(request)
+        request_id = self._new_id()
+        try:
+            return Progress(id=request_id, policy=policy, plan=plan(policy, features, request_id=request_id)), features
+        except PlanError as error:
+            raise unplannable(error) from error
+
+    @contextmanager
+    def _serving(self, request: completions_pb2.CompleteRequest, caller: Caller) -> Iterator[_Serving]:
+        with self._observer.completion(method=caller.method, headers=caller.headers) as observation:
+            progress, features = self._decide(request)
+            observation.progress = progress
+            patience = progress.policy.timeouts.total
+            if caller.patience is not None:
+                patience = min(patience, caller.patience)
+            serving = _Serving(
+                request=request,
+                features=features,
+                policy=progress.policy,
+                progress=progress,
+                observation=observation,
+                total=asyncio.timeout(patience),
+            )
+            try:
+                yield serving
+            except TimeoutError as error:
+                raise CompletionError(
+                    Kind.DEADLINE_EXCEEDED,
+                    "DEADLINE_EXCEEDED",
+                    f"no complete answer within {patience:g} s",
+                    decision=decision(progress),
+                ) from error
+
+    async def _first_answer(self, serving: _Serving, attempt: Callable[[Step], Awaitable[_Answer]]) -> _Answer:
+        failures: list[tuple[Step, ProviderFailure]] = []
+        for step in serving.progress.plan.steps:
+            try:
+                return await attempt(step)
+            except ProviderFailure as failure:
+                failures.append((step, failure))
+                if not failure.may_fall_back:
+                    break
+        raise no_answer(failures, decision=decision(serving.progress))
+
+    async def _whole(self, serving: _Serving, step: Step) -> completions_pb2.CompleteResponse:
+        with self._attempt(serving, step):
+            provider, api_key = self._access(serving, step)
+            async with _patience(serving.policy.timeouts.attempt, "no answer"):
+                answer = await self._clients.answer(
+                    provider,
+                    api_key=api_key,
+                    body=self._body(serving, step, stream=False),
+                    connect_timeout=serving.policy.timeouts.connect,
+                )
+            with _readable():
+                response = read_answer(answer)
+                serving.progress.usage = read_usage(answer)
+            serving.progress.answering = step
+            return response
+
+    async def _streamed(self, serving: _Serving, step: Step, send: Send) -> None:
+        with self._attempt(serving, step) as attempt:
+            provider, api_key = self._access(serving, step)
+            stream = self._clients.stream(
+                provider,
+                api_key=api_key,
+                body=self._body(serving, step, stream=True),
+                connect_timeout=serving.policy.timeouts.connect,
+            )
+            started = self._clock()
+            # The timer is switched off at the first token; from then on only the completion's own runs.
+            async with _patience(serving.policy.timeouts.first_token, "no token") as first_token, stream as chunks:
+
+                async def begin() -> None:
+                    first_token.reschedule(None)
+                    attempt.time_to_first_token = self._clock() - started
+                    serving.progress.answering = step
+                    await send(completions_pb2.CompleteStreamResponse(started=decision(serving.progress)))
+
+                try:
+                    await _relay(chunks, serving.progress, begin=begin, send=send)
+                except ProviderFailure as failure:
+                    if serving.progress.answering is None:
+                        raise
+                    raise ProviderFailure(Outcome.CUT, str(failure), http_status=failure.http_status) from failure
+
+    def _access(self, serving: _Serving, step: Step) -> tuple[Provider, str]:
+        name = step.model.provider
+        api_key = self._in_force.access.get(name)
+        if api_key is None:
+            raise ProviderFailure(Outcome.NO_ACCESS, f"the operator gives no access to provider {name}")
+        return serving.policy.providers[name], api_key
+
+    def _body(self, serving: _Serving, step: Step, *, stream: bool) -> bytes:
+        sent = provider_request(
+            serving.request,
+            serving.features,
+            model=step.model,
+            policy_cap=serving.policy.max_output_tokens,
+            stream=stream,
+        )
+        serving.progress.changes = sent.changes
+        return sent.body
+
+    @contextmanager
+    def _attempt(self, serving: _Serving, step: Step) -> Iterator[Attempt]:
+        """Keep the record of one attempt, whatever comes of it."""
+        attempt = Attempt(step=step)
+        serving.progress.attempts.append(attempt)
+        started = self._clock()
+        with serving.observation.attempt(attempt, base_url=serving.policy.providers[step.model.provider].base_url):
+            try:
+                yield attempt
+                attempt.outcome = Outcome.SUCCEEDED
+            except ProviderFailure as failure:
+                attempt.outcome = failure.outcome
+                attempt.message = str(failure)
+                attempt.http_status = failure.http_status
+                raise
+            except asyncio.CancelledError:
+                expired = serving.total.expired()
+                attempt.outcome = Outcome.TIMED_OUT if expired else Outcome.CANCELLED
+                attempt.message = "the completion's time was used up" if expired else "the caller went away"
+                raise
+            finally:
+                attempt.latency = self._clock() - started
+
+
+async def _relay(
+    chunks: AsyncIterator[object], progress: Progress, *, begin: Callable[[], Awaitable[None]], send: Send
+) -> None:
+    """Send the provider's chunks on; `begin` comes before the first that holds something of the answer.
+
+    Raises:
+        ProviderFailure: the stream ended, and some answer of it had not.
+    """
+    seen: set[int] = set()
+    ended: set[int] = set()
+    async for raw in chunks:
+        with _readable():
+            chunk = read_chunk(raw)
+            progress.usage = read_usage(raw) or progress.usage
+        if progress.answering is None:
+            if not begins(chunk):
+                continue
+            await begin()
+        if chunk.choices:
+            seen |= {delta.index for delta in chunk.choices}
+            ended |= {delta.index for delta in chunk.choices if delta.finish_reason}
+            await send(completions_pb2.CompleteStreamResponse(chunk=chunk))
+    if not seen or seen != ended:
+        raise ProviderFailure(Outcome.CONNECTION_FAILED, "the stream ended before the answer did")
+
+
+@asynccontextmanager
+async def _patience(seconds: float, what: str) -> AsyncIterator[asyncio.Timeout]:
+    """A timer whose end is a failure of the provider: `what` did not come."""
+    try:
+        async with asyncio.timeout(seconds) as timer:
+            yield timer
+    except TimeoutError as error:
+        raise ProviderFailure(Outcome.TIMED_OUT, f"{what} within {seconds:g} s") from error
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    try:
+        yield
+    except UnreadableAnswerError as error:
+        raise ProviderFailure(Outcome.PROVIDER_FAILED, f"its answer cannot be read: {error}") from error

@@ -1,0 +1,140 @@
+"""The decision that rides on every answer: gathered as a completion goes on, said in the contract's words."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import Decimal
+
+from google.protobuf.duration_pb2 import Duration
+
+from pointsman_api.v1 import decision_pb2, types_pb2
+from pointsman_sidecar.providers.outcomes import Outcome
+from pointsman_sidecar.routing.costs import Usage, cost
+from pointsman_sidecar.routing.plan import Plan, Reason, Step
+from pointsman_sidecar.routing.policy import Policy
+
+REASONS: Mapping[Reason, decision_pb2.Reason.ValueType] = {
+    Reason.DEFAULT: decision_pb2.REASON_DEFAULT,
+    Reason.ROUTE: decision_pb2.REASON_ROUTE,
+    Reason.SPLIT: decision_pb2.REASON_SPLIT,
+    Reason.PINNED: decision_pb2.REASON_PINNED,
+    Reason.CAPABILITY: decision_pb2.REASON_CAPABILITY,
+    Reason.FALLBACK: decision_pb2.REASON_FALLBACK,
+}
+OUTCOMES: Mapping[Outcome, decision_pb2.Outcome.ValueType] = {
+    Outcome.SUCCEEDED: decision_pb2.OUTCOME_SUCCEEDED,
+    Outcome.CONNECTION_FAILED: decision_pb2.OUTCOME_CONNECTION_FAILED,
+    Outcome.TIMED_OUT: decision_pb2.OUTCOME_TIMED_OUT,
+    Outcome.RATE_LIMITED: decision_pb2.OUTCOME_RATE_LIMITED,
+    Outcome.PROVIDER_FAILED: decision_pb2.OUTCOME_PROVIDER_FAILED,
+    Outcome.MISCONFIGURED: decision_pb2.OUTCOME_MISCONFIGURED,
+    Outcome.TOO_LARGE: decision_pb2.OUTCOME_TOO_LARGE,
+    Outcome.REFUSED: decision_pb2.OUTCOME_REFUSED,
+    Outcome.NO_ACCESS: decision_pb2.OUTCOME_NO_ACCESS,
+    Outcome.CUT: decision_pb2.OUTCOME_CUT,
+    Outcome.CANCELLED: decision_pb2.OUTCOME_CANCELLED,
+}
+
+
+@dataclass(kw_only=True, slots=True)
+class Attempt:
+    """One call to a model, while and after it is made. Times are in seconds."""
+
+    step: Step
+    outcome: Outcome | None = None
+    message: str = ""
+    latency: float = 0.0
+    time_to_first_token: float | None = None
+    http_status: int = 0
+
+
+@dataclass(kw_only=True, slots=True)
+class Progress:
+    """One completion, as far as it has come. Owned by the one task that serves it."""
+
+    id: str
+    policy: Policy
+    plan: Plan
+    attempts: list[Attempt] = field(default_factory=list)
+    answering: Step | None = None
+    usage: Usage | None = None
+    changes: tuple[decision_pb2.Change, ...] = ()
+
+    def cost(self) -> tuple[Decimal, str] | None:
+        """Amount and currency of what the answer costs; None until its usage is known."""
+        if self.usage is None or self.answering is None:
+            return None
+        price = self.answering.model.price
+        return cost(self.usage, price), price.currency
+
+
+def decision(progress: Progress) -> decision_pb2.Decision:
+    """What is decided so far. Before a model answers, the model is the plan's first."""
+    step = progress.answering or progress.plan.steps[0]
+    answered = progress.answering is not None
+    return decision_pb2.Decision(
+        id=progress.id,
+        policy=decision_pb2.PolicyRef(
+            namespace=progress.policy.namespace,
+            name=progress.policy.name,
+            uid=progress.policy.uid,
+            generation=progress.policy.generation,
+        ),
+        snapshot_version=progress.policy.version,
+        route=progress.plan.route,
+        model=step.model.name if answered or not progress.attempts else "",
+        provider=step.model.provider if answered or not progress.attempts else "",
+        provider_model=step.model.provider_model if answered or not progress.attempts else "",
+        reason=REASONS[step.reason],
+        message=_message(progress, step),
+        attempts=[_attempt(attempt) for attempt in progress.attempts if attempt.outcome is not None],
+        usage=_usage(progress.usage) if progress.usage is not None else None,
+        cost=_money(progress),
+        changes=progress.changes,
+    )
+
+
+def _message(progress: Progress, step: Step) -> str:
+    if step.reason is not Reason.FALLBACK:
+        return step.message
+    failed = "; ".join(
+        f"{attempt.step.model.name}: {attempt.message}"
+        for attempt in progress.attempts
+        if attempt.outcome is not Outcome.SUCCEEDED and attempt.message
+    )
+    return f"{step.message}, which did not answer ({failed})" if failed else step.message
+
+
+def _attempt(attempt: Attempt) -> decision_pb2.Attempt:
+    model = attempt.step.model
+    first = attempt.time_to_first_token
+    return decision_pb2.Attempt(
+        model=model.name,
+        provider=model.provider,
+        provider_model=model.provider_model,
+        outcome=OUTCOMES[attempt.outcome] if attempt.outcome else decision_pb2.OUTCOME_UNSPECIFIED,
+        message=attempt.message,
+        latency=_duration(attempt.latency),
+        time_to_first_token=_duration(first) if first is not None else None,
+        http_status=attempt.http_status,
+    )
+
+
+def _usage(usage: Usage) -> decision_pb2.Usage:
+    return decision_pb2.Usage(
+        input_tokens=usage.input_tokens,
+        cached_input_tokens=usage.cached_input_tokens,
+        output_tokens=usage.output_tokens,
+        reasoning_tokens=usage.reasoning_tokens,
+    )
+
+
+def _money(progress: Progress) -> types_pb2.Money | None:
+    known = progress.cost()
+    return types_pb2.Money(amount=f"{known[0].normalize():f}", currency=known[1]) if known else None
+
+
+def _duration(seconds: float) -> Duration:
+    duration = Duration()
+    duration.FromTimedelta(timedelta(seconds=seconds))
+    return duration

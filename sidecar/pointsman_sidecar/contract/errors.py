@@ -1,0 +1,46 @@
+"""The only errors that a caller may see."""
+
+from enum import Enum, auto
+
+from pointsman_api.v1 import decision_pb2
+from pointsman_sidecar.contract.requests import Violation
+
+
+class Kind(Enum):
+    """What a caller can do about an error; each door gives it a status of its own."""
+
+    # Send something else.
+    INVALID_ARGUMENT = auto()
+    # Have the policy changed.
+    FAILED_PRECONDITION = auto()
+    # Try again.
+    UNAVAILABLE = auto()
+    # Allow more time, or ask for less.
+    DEADLINE_EXCEEDED = auto()
+    # Report it.
+    INTERNAL = auto()
+
+
+class CompletionError(Exception):
+    """No answer, or only a part of one. `str()` is the sentence for the caller.
+
+    `reason` names the case for programs, in UPPER_SNAKE_CASE. `retry_after` is in seconds. `decision` is what had been
+    decided, None where it had not come to that.
+    """
+
+    def __init__(
+        self,
+        kind: Kind,
+        reason: str,
+        message: str,
+        *,
+        violations: tuple[Violation, ...] = (),
+        retry_after: float | None = None,
+        decision: decision_pb2.Decision | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.reason = reason
+        self.violations = violations
+        self.retry_after = retry_after
+        self.decision = decision

@@ -1,0 +1,244 @@
+"""From a snapshot, as the operator sends it, to the policy that the routing reads.
+
+A sidecar never routes by half a policy: what it cannot read in full it rejects, and keeps what it had.
+"""
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal, InvalidOperation
+from typing import TypeVar
+
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.protobuf.unknown_fields import UnknownFieldSet
+
+from pointsman_api.v1 import control_pb2, snapshot_pb2, types_pb2
+from pointsman_sidecar.routing.policy import (
+    AllOf,
+    Arm,
+    Condition,
+    Feature,
+    InputTokens,
+    Matcher,
+    MetadataExists,
+    MetadataIn,
+    Modality,
+    ModalityIn,
+    Model,
+    Policy,
+    Price,
+    Provider,
+    Route,
+    Severity,
+    SeverityIn,
+    StickyBy,
+    Timeouts,
+)
+
+CONTRACT_VERSION = 1
+
+MODALITIES: Mapping[int, Modality] = {
+    types_pb2.MODALITY_TEXT: Modality.TEXT,
+    types_pb2.MODALITY_IMAGE: Modality.IMAGE,
+    types_pb2.MODALITY_AUDIO: Modality.AUDIO,
+}
+SEVERITIES: Mapping[int, Severity] = {
+    types_pb2.SEVERITY_LOW: Severity.LOW,
+    types_pb2.SEVERITY_MEDIUM: Severity.MEDIUM,
+    types_pb2.SEVERITY_HIGH: Severity.HIGH,
+    types_pb2.SEVERITY_CRITICAL: Severity.CRITICAL,
+}
+_FEATURES: Mapping[int, Feature] = {
+    types_pb2.FEATURE_TOOLS: Feature.TOOLS,
+    types_pb2.FEATURE_JSON_SCHEMA: Feature.JSON_SCHEMA,
+    types_pb2.FEATURE_LOGPROBS: Feature.LOGPROBS,
+}
+_STICKY_BY: Mapping[int, StickyBy] = {
+    snapshot_pb2.STICKY_BY_UNSPECIFIED: StickyBy.REQUEST,
+    snapshot_pb2.STICKY_BY_USER: StickyBy.USER,
+    snapshot_pb2.STICKY_BY_SESSION: StickyBy.SESSION,
+    snapshot_pb2.STICKY_BY_REQUEST: StickyBy.REQUEST,
+}
+_Value = TypeVar("_Value")
+# The longest wait that makes sense for a completion; the CRD's own bound.
+_LONGEST_TIMEOUT = 1800.0
+
+
+class SnapshotRejectedError(Exception):
+    """The snapshot cannot be put in force. The text says why, in words for the policy's status."""
+
+
+def read_snapshot(update: control_pb2.SnapshotUpdate) -> Policy:
+    """The policy of an update.
+
+    Raises:
+        SnapshotRejectedError: it is of another contract, holds what this build does not know, or contradicts itself.
+    """
+    if update.contract_version != CONTRACT_VERSION:
+        raise SnapshotRejectedError(
+            f"the snapshot is written in version {update.contract_version} of the contract; "
+            f"this sidecar reads version {CONTRACT_VERSION}"
+        )
+    if unknown := _unknown_field(update):
+        raise SnapshotRejectedError(
+            f"{unknown} holds a field that this sidecar does not know: it is older than the policy"
+        )
+    snapshot = update.snapshot
+    providers = {each.name: _provider(each) for each in snapshot.providers}
+    models = {each.name: _model(each) for each in snapshot.models}
+    policy = Policy(
+        namespace=snapshot.policy.namespace,
+        name=snapshot.policy.name,
+        uid=snapshot.policy.uid,
+        generation=snapshot.policy.generation,
+        version=update.version,
+        providers=providers,
+        models=models,
+        default_model=snapshot.default_model,
+        allow_pinning=snapshot.allow_pinning,
+        routes=tuple(_route(each) for each in snapshot.routes),
+        fallbacks=tuple(snapshot.fallbacks),
+        timeouts=Timeouts(
+            connect=_seconds("timeouts.connect", snapshot.timeouts.connect),
+            first_token=_seconds("timeouts.first_token", snapshot.timeouts.first_token),
+            attempt=_seconds("timeouts.attempt", snapshot.timeouts.attempt),
+            total=_seconds("timeouts.total", snapshot.timeouts.total),
+        ),
+        max_request_bytes=snapshot.limits.max_request_bytes,
+        max_output_tokens=snapshot.limits.max_output_tokens or None,
+    )
+    _check_names(policy)
+    return policy
+
+
+def _check_names(policy: Policy) -> None:
+    for model in policy.models.values():
+        if model.provider not in policy.providers:
+            raise SnapshotRejectedError(
+                f"model {model.name} names provider {model.provider}, which is not in the snapshot"
+            )
+    for place, name in _named_models(policy):
+        if name not in policy.models:
+            raise SnapshotRejectedError(f"{place} names model {name}, which is not in the snapshot")
+
+
+def _named_models(policy: Policy) -> Iterable[tuple[str, str]]:
+    yield "the default", policy.default_model
+    yield from (("a fallback", name) for name in policy.fallbacks)
+    for route in policy.routes:
+        yield from ((f"route {route.name}", arm.model) for arm in route.arms)
+        yield from ((f"a fallback of route {route.name}", name) for name in route.fallbacks or ())
+
+
+def _provider(provider: snapshot_pb2.Provider) -> Provider:
+    if provider.type != snapshot_pb2.PROVIDER_TYPE_OPENAI:
+        raise SnapshotRejectedError(
+            f"provider {provider.name} is of type {provider.type}, which this sidecar does not speak"
+        )
+    return Provider(name=provider.name, base_url=provider.base_url)
+
+
+def _model(model: snapshot_pb2.Model) -> Model:
+    where = f"model {model.name}"
+    try:
+        price = Price(
+            currency=model.price.currency,
+            input=Decimal(model.price.input),
+            cached_input=Decimal(model.price.cached_input),
+            output=Decimal(model.price.output),
+        )
+    except InvalidOperation:
+        raise SnapshotRejectedError(f"{where} has a price that is not a decimal number") from None
+    return Model(
+        name=model.name,
+        provider=model.provider,
+        provider_model=model.provider_model,
+        price=price,
+        context_window=model.context_window,
+        max_output_tokens=model.max_output_tokens,
+        input_modalities=_known(where, model.input_modalities, MODALITIES),
+        features=_known(where, model.features, _FEATURES),
+    )
+
+
+def _route(route: snapshot_pb2.Route) -> Route:
+    where = f"route {route.name}"
+    arms = tuple(Arm(model=arm.model, weight=arm.weight) for arm in route.arms)
+    if not any(arm.weight > 0 for arm in arms):
+        raise SnapshotRejectedError(f"{where} has no arm with a weight above 0")
+    return Route(
+        name=route.name,
+        when=Condition(
+            all=_matchers(where, route.when.all),
+            any=_matchers(where, route.when.any),
+            none=_matchers(where, route.when.none),
+        ),
+        arms=arms,
+        sticky_by=_one(where, route.sticky_by, _STICKY_BY),
+        fallbacks=tuple(route.fallbacks) if route.overrides_fallbacks else None,
+    )
+
+
+def _matchers(where: str, matchers: Iterable[snapshot_pb2.Matcher]) -> tuple[Matcher, ...]:
+    return tuple(_matcher(where, each) for each in matchers)
+
+
+def _matcher(where: str, matcher: snapshot_pb2.Matcher) -> Matcher:
+    match matcher.WhichOneof("matcher"):
+        case "severity":
+            return SeverityIn(severities=_known(where, getattr(matcher.severity, "in"), SEVERITIES))
+        case "metadata":
+            return _metadata(where, matcher.metadata)
+        case "modality":
+            return ModalityIn(modalities=_known(where, getattr(matcher.modality, "in"), MODALITIES))
+        case "estimated_input_tokens":
+            tokens = matcher.estimated_input_tokens
+            return InputTokens(
+                at_least=tokens.at_least if tokens.HasField("at_least") else None,
+                less_than=tokens.less_than if tokens.HasField("less_than") else None,
+            )
+        case "all_of":
+            return AllOf(matchers=_matchers(where, matcher.all_of.matchers))
+        case None:
+            raise SnapshotRejectedError(
+                f"{where} has a matcher that this sidecar does not know: it is older than the policy"
+            )
+
+
+def _metadata(where: str, metadata: snapshot_pb2.MetadataMatcher) -> Matcher:
+    match metadata.WhichOneof("test"):
+        case "exists":
+            return MetadataExists(key=metadata.key, exists=metadata.exists)
+        case "in":
+            return MetadataIn(key=metadata.key, values=frozenset(getattr(metadata, "in").values))
+        case None:
+            raise SnapshotRejectedError(f"{where} does not say what metadata {metadata.key} must be")
+
+
+def _known(where: str, numbers: Iterable[int], table: Mapping[int, _Value]) -> frozenset[_Value]:
+    return frozenset(_one(where, number, table) for number in numbers)
+
+
+def _one(where: str, number: int, table: Mapping[int, _Value]) -> _Value:
+    if number not in table:
+        raise SnapshotRejectedError(f"{where} holds a value that this sidecar does not know ({number})")
+    return table[number]
+
+
+def _seconds(where: str, duration: Duration) -> float:
+    seconds: float = duration.ToTimedelta().total_seconds()
+    if not 0 < seconds <= _LONGEST_TIMEOUT:
+        raise SnapshotRejectedError(f"{where} is {seconds:g} s; it must be above 0 and at most {_LONGEST_TIMEOUT:g} s")
+    return seconds
+
+
+def _unknown_field(message: Message) -> str | None:
+    """The name of the first message that holds a field which this build's protos do not have."""
+    if len(UnknownFieldSet(message)):
+        return message.DESCRIPTOR.name
+    for field, value in message.ListFields():
+        if field.type == FieldDescriptor.TYPE_MESSAGE:
+            for each in value if isinstance(value, Iterable) else (value,):
+                if unknown := _unknown_field(each):
+                    return unknown
+    return None

@@ -1,0 +1,30 @@
+"""What is in force in this sidecar now. Set by the control stream, read on each request."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pointsman_sidecar.routing.policy import Policy
+
+WAITING = "the operator has not sent a policy yet"
+
+
+@dataclass(kw_only=True, slots=True)
+class InForce:
+    """The policy, or a sentence why there is none; and the key of each provider that may be called.
+
+    A provider that is not in `access` may not be called; an empty key means that it asks for none. `waiting` tells a
+    sidecar that has heard nothing yet from one that was told that no policy is for it.
+    """
+
+    policy: Policy | None = None
+    no_policy: str = WAITING
+    access: Mapping[str, str] = field(default_factory=dict, repr=False)
+    waiting: bool = True
+
+    def apply(self, policy: Policy) -> None:
+        """Put a policy in force."""
+        self.policy, self.no_policy, self.waiting = policy, "", False
+
+    def withdraw(self, reason: str) -> None:
+        """Have no policy in force."""
+        self.policy, self.no_policy, self.waiting = None, reason, False

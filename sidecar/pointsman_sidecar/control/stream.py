@@ -1,0 +1,176 @@
+"""The stream to the operator: opened again for as long as the sidecar lives, whatever breaks it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+
+import grpc
+import structlog
+
+from pointsman_api.v1 import control_pb2, control_pb2_grpc
+from pointsman_sidecar.contract.snapshots import CONTRACT_VERSION, SnapshotRejectedError, read_snapshot
+from pointsman_sidecar.control.in_force import InForce
+from pointsman_sidecar.control.store import SnapshotStore
+from pointsman_sidecar.telemetry.metrics import Metrics
+
+_FIRST_DELAY = 0.1
+_LONGEST_DELAY = 15.0
+# A stream that lived this long, in seconds, was a good one: the next failure starts from the first delay again.
+_GOOD_LIFE = 10.0
+_OPTIONS = (
+    # A peer that vanished without a word is found within 30 s, and not when somebody next writes.
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.max_receive_message_length", 16 * 1024 * 1024),
+    # gRPC's own waits between connections would come on top of ours.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Backoff:
+    """How long to wait before the next try: twice as long each time, and somewhere in the upper half of it.
+
+    `random` gives a number from 0 to 1. Sidecars that lost the same operator must not come back at the same moment.
+    """
+
+    random: Callable[[], float]
+
+    def delay(self, failures: int) -> float:
+        """Seconds to wait after this many failures in a row, one at least."""
+        longest: float = min(_LONGEST_DELAY, _FIRST_DELAY * 2 ** min(failures - 1, 16))
+        return longest * (0.5 + self.random() / 2)
+
+
+class ControlStream:
+    """Keeps `in_force` as the operator says. `run` is the whole life of it."""
+
+    def __init__(
+        self,
+        *,
+        operator: str,
+        identity: control_pb2.ClaimedIdentity,
+        in_force: InForce,
+        store: SnapshotStore | None,
+        metrics: Metrics,
+        log: structlog.stdlib.BoundLogger,
+        backoff: Backoff,
+        clock: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._operator = operator
+        self._identity = identity
+        self._in_force = in_force
+        self._store = store
+        self._metrics = metrics
+        self._log = log
+        self._backoff = backoff
+        self._clock = clock
+        self._sleep = sleep
+        self._current: control_pb2.SnapshotUpdate | None = None
+
+    def restore(self) -> None:
+        """Put the stored snapshot in force, if there is one that this build can read."""
+        update = self._store.load() if self._store else None
+        if update is None:
+            return
+        try:
+            policy = read_snapshot(update)
+        except SnapshotRejectedError as error:
+            self._log.warning("the stored snapshot cannot be used", reason=str(error))
+            return
+        self._in_force.apply(policy)
+        self._current = update
+        self._metrics.policy_generation.set(policy.generation)
+        self._log.info("stored snapshot in force", policy=str(policy), generation=policy.generation)
+
+    async def run(self) -> None:
+        """Connect, follow, and connect again; ends by cancellation only."""
+        failures = 0
+        async with grpc.aio.insecure_channel(self._operator, options=_OPTIONS) as channel:
+            while True:
+                started = self._clock()
+                try:
+                    await self._follow(control_pb2_grpc.ControlStub(channel))
+                    reason = "the operator closed the stream"
+                except grpc.aio.AioRpcError as error:
+                    reason = f"{error.code().name}: {error.details()}"
+                finally:
+                    self._metrics.control_connected.set(0)
+                failures = 1 if self._clock() - started > _GOOD_LIFE else failures + 1
+                delay = self._backoff.delay(failures)
+                self._log.warning("not connected to the operator", reason=reason, retry_in_seconds=round(delay, 2))
+                if self._in_force.waiting:
+                    self._in_force.no_policy = f"the operator has not sent a policy yet ({reason})"
+                await self._sleep(delay)
+
+    async def _follow(self, stub: "control_pb2_grpc.ControlAsyncStub") -> None:
+        answers: asyncio.Queue[control_pb2.ConnectRequest] = asyncio.Queue()
+        answers.put_nowait(control_pb2.ConnectRequest(hello=self._hello()))
+        call = stub.Connect(_drain(answers))
+        try:
+            async for response in call:
+                self._metrics.control_connected.set(1)
+                answer = self._receive(response)
+                if answer is not None:
+                    answers.put_nowait(answer)
+        finally:
+            call.cancel()
+
+    def _hello(self) -> control_pb2.Hello:
+        hello = control_pb2.Hello(contract_version=CONTRACT_VERSION, claimed_identity=self._identity)
+        if self._current is not None:
+            hello.snapshot_version = self._current.version
+            hello.known.extend(self._current.snapshot.inputs)
+        return hello
+
+    def _receive(self, response: control_pb2.ConnectResponse) -> control_pb2.ConnectRequest | None:
+        match response.WhichOneof("message"):
+            case "snapshot":
+                return self._apply(response.snapshot)
+            case "no_policy":
+                self._withdraw(response.no_policy)
+                return control_pb2.ConnectRequest(ack=control_pb2.Ack(nonce=response.no_policy.nonce))
+            case "access":
+                self._in_force.access = {each.provider: each.api_key for each in response.access.providers}
+                self._log.info("access", providers=sorted(self._in_force.access))
+        return None
+
+    def _apply(self, update: control_pb2.SnapshotUpdate) -> control_pb2.ConnectRequest:
+        try:
+            policy = read_snapshot(update)
+        except SnapshotRejectedError as error:
+            self._metrics.snapshots.labels("rejected").inc()
+            self._log.warning("snapshot rejected", generation=update.generation, reason=str(error))
+            return control_pb2.ConnectRequest(nack=control_pb2.Nack(nonce=update.nonce, reason=str(error)))
+        self._in_force.apply(policy)
+        self._current = update
+        self._metrics.snapshots.labels("applied").inc()
+        self._metrics.policy_generation.set(policy.generation)
+        self._log.info(
+            "snapshot in force", policy=str(policy), generation=policy.generation, version=update.version[:12]
+        )
+        self._keep(lambda store: store.save(update))
+        return control_pb2.ConnectRequest(ack=control_pb2.Ack(nonce=update.nonce))
+
+    def _withdraw(self, update: control_pb2.NoPolicy) -> None:
+        self._in_force.withdraw(update.reason)
+        self._current = None
+        self._metrics.policy_generation.set(0)
+        self._log.warning("no policy in force", reason=update.reason)
+        self._keep(lambda store: store.clear())
+
+    def _keep(self, write: Callable[[SnapshotStore], None]) -> None:
+        if self._store is None:
+            return
+        try:
+            write(self._store)
+        except OSError as error:
+            # What is in force stays in force; only a restart would miss it.
+            self._log.warning("the snapshot cannot be stored", reason=error.strerror)
+
+
+async def _drain(queue: asyncio.Queue[control_pb2.ConnectRequest]) -> AsyncIterator[control_pb2.ConnectRequest]:
+    while True:
+        yield await queue.get()

@@ -1,0 +1,118 @@
+"""The gRPC door: `Completions` with health and reflection, on loopback."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import grpc
+import structlog
+from google.protobuf.message import Message
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from pointsman_api.v1 import completions_pb2, completions_pb2_grpc
+from pointsman_sidecar.completing.completions import Caller, Completions
+from pointsman_sidecar.contract.errors import CompletionError, Kind
+from pointsman_sidecar.doors.statuses import DETAILS_KEY, status
+
+SERVICE = completions_pb2.DESCRIPTOR.services_by_name["Completions"].full_name
+# Above the largest that a policy can allow (64 MiB), so that a policy's own sentence refuses what is too large for it.
+_MOST_BYTES = 72 * 1024 * 1024
+_OPTIONS = (
+    ("grpc.max_receive_message_length", _MOST_BYTES),
+    ("grpc.max_send_message_length", -1),
+    # Two sidecars must never share a port by accident: who comes second is told.
+    ("grpc.so_reuseport", 0),
+)
+_Context = grpc.aio.ServicerContext[completions_pb2.CompleteRequest, Message]
+
+
+class AddressInUseError(Exception):
+    """The door's address cannot be bound. The text names it."""
+
+
+class _Servicer(completions_pb2_grpc.CompletionsServicer):
+    def __init__(self, completions: Completions, *, log: structlog.stdlib.BoundLogger) -> None:
+        self._completions = completions
+        self._log = log
+
+    async def Complete(  # noqa: N802 - gRPC's name
+        self, request: completions_pb2.CompleteRequest, context: _Context
+    ) -> completions_pb2.CompleteResponse:
+        try:
+            with self._known_errors():
+                return await self._completions.complete(request, caller=_caller("Complete", context))
+        except CompletionError as error:
+            await _abort(context, error)
+            raise
+
+    async def CompleteStream(  # type: ignore[override] # noqa: N802 - gRPC's name; the stubs know generators only
+        self, request: completions_pb2.CompleteRequest, context: _Context
+    ) -> None:
+        # Written event by event rather than as a generator, so that cancellation unwinds this one coroutine, and what
+        # it holds is released then and not when a generator happens to be collected.
+        try:
+            with self._known_errors():
+                await self._completions.stream(request, caller=_caller("CompleteStream", context), send=context.write)
+        except CompletionError as error:
+            await _abort(context, error)
+
+    async def Explain(  # noqa: N802 - gRPC's name
+        self, request: completions_pb2.CompleteRequest, context: _Context
+    ) -> completions_pb2.ExplainResponse:
+        try:
+            with self._known_errors():
+                return self._completions.explain(request)
+        except CompletionError as error:
+            await _abort(context, error)
+            raise
+
+    @contextmanager
+    def _known_errors(self) -> Iterator[None]:
+        """Let nothing out but errors that a caller may see."""
+        try:
+            yield
+        except CompletionError:
+            raise
+        except Exception as error:
+            self._log.exception("internal error")
+            raise CompletionError(
+                Kind.INTERNAL, "INTERNAL", "the sidecar failed on this request; its log says where"
+            ) from error
+
+
+@asynccontextmanager
+async def grpc_door(
+    completions: Completions, *, listen: str, log: structlog.stdlib.BoundLogger, grace: float
+) -> AsyncIterator[int]:
+    """Serve on `listen` (host:port; port 0 takes a free one) and give the port; leaving drains for `grace` seconds.
+
+    Raises:
+        AddressInUseError: it cannot be bound.
+    """
+    server = grpc.aio.server(options=_OPTIONS)
+    completions_pb2_grpc.add_CompletionsServicer_to_server(_Servicer(completions, log=log), server)
+    healthy = health.aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
+    reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+    try:
+        port = server.add_insecure_port(listen)
+    except RuntimeError as error:
+        raise AddressInUseError(f"cannot listen on {listen}: is another process there?") from error
+    await server.start()
+    for service in ("", SERVICE):
+        await healthy.set(service, health_pb2.HealthCheckResponse.SERVING)
+    try:
+        yield port
+    finally:
+        await healthy.enter_graceful_shutdown()
+        await server.stop(grace)
+
+
+def _caller(method: str, context: _Context) -> Caller:
+    headers = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
+    return Caller(method=f"{SERVICE}/{method}", patience=context.time_remaining(), headers=headers)
+
+
+async def _abort(context: _Context, error: CompletionError) -> None:
+    code, message, details = status(error)
+    await context.abort(code, message, ((DETAILS_KEY, details),))

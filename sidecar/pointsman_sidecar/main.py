@@ -1,0 +1,79 @@
+"""`pointsman-sidecar`: the process in an app's pod."""
+
+import asyncio
+import os
+import random
+import signal
+import sys
+import time
+
+import structlog
+
+from pointsman_api.v1 import control_pb2
+from pointsman_sidecar.control.in_force import InForce
+from pointsman_sidecar.control.store import SnapshotStore
+from pointsman_sidecar.control.stream import Backoff, ControlStream
+from pointsman_sidecar.doors.grpc_door import AddressInUseError
+from pointsman_sidecar.doors.status_page import StatusPageError
+from pointsman_sidecar.serving import serving
+from pointsman_sidecar.settings import Settings, SettingsError, parse
+from pointsman_sidecar.telemetry import logs
+from pointsman_sidecar.telemetry.metrics import Metrics
+
+_USAGE = 2
+
+
+def main() -> None:
+    """Run until SIGTERM or SIGINT. Exits with 2 and a sentence where the settings are wrong."""
+    try:
+        settings = parse(sys.argv[1:], os.environ)
+        logs.configure(settings.log_level)
+        asyncio.run(_run(settings))
+    except (SettingsError, AddressInUseError, StatusPageError) as error:
+        print(f"pointsman-sidecar: {error}", file=sys.stderr)  # noqa: T201 - for the person who started it
+        sys.exit(_USAGE)
+
+
+async def _run(settings: Settings) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    log: structlog.stdlib.BoundLogger = structlog.get_logger("pointsman.sidecar")
+    metrics = Metrics()
+    in_force = InForce()
+    control = ControlStream(
+        operator=settings.operator,
+        identity=control_pb2.ClaimedIdentity(
+            namespace=settings.namespace, pod=settings.pod, labels=dict(settings.labels)
+        ),
+        in_force=in_force,
+        store=SnapshotStore(settings.state_dir) if settings.state_dir else None,
+        metrics=metrics,
+        log=log,
+        backoff=Backoff(random=random.random),
+        clock=time.monotonic,
+    )
+    control.restore()
+    async with serving(
+        in_force=in_force,
+        metrics=metrics,
+        listen=settings.listen,
+        status_listen=settings.status_listen,
+        environment=os.environ,
+        grace=settings.grace,
+        log=log,
+        ready=lambda: not stop.is_set(),
+    ) as served:
+        following = asyncio.create_task(control.run(), name="control stream")
+        log.info("ready", listen=str(served.listen), status_listen=str(served.status_listen))
+        stopping = asyncio.create_task(stop.wait(), name="stop signal")
+        try:
+            # Should the stream's task ever end by itself, the process ends with it rather than serve a frozen policy.
+            await asyncio.wait({following, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if following.done():
+                await following
+        finally:
+            following.cancel()
+            stopping.cancel()
+            await asyncio.gather(following, stopping, return_exceptions=True)
+        log.info("stopping", grace_seconds=settings.grace)

@@ -1,0 +1,101 @@
+"""The connections to providers: one pool for the process, one SDK client for each endpoint and key."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import lru_cache
+from types import TracebackType
+from typing import Self
+
+import httpx2
+from openai import AsyncOpenAI, AsyncStream, DefaultAioHttpClient, Omit, OpenAIError, omit
+from openai._types import RequestOptions  # the type of post()'s options, which the SDK exports nowhere else
+
+from pointsman_sidecar.providers.failures import failure_of
+from pointsman_sidecar.routing.policy import Provider
+
+_PATH = "/chat/completions"
+# The SDK wants a key even where the provider asks for none; it is not sent.
+_NO_KEY = "none"
+_MOST_CLIENTS = 64
+
+
+class ProviderClients:
+    """Calls chat completions. An async context manager: leaving it closes the connections."""
+
+    def __init__(self) -> None:
+        self._http = DefaultAioHttpClient(timeout=None)
+        self._client = lru_cache(maxsize=_MOST_CLIENTS)(self._new_client)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._http.aclose()
+
+    async def answer(self, provider: Provider, *, api_key: str, body: bytes, connect_timeout: float) -> object:
+        """The decoded answer to `body`. Only the connection is timed here; the caller bounds the whole.
+
+        Raises:
+            ProviderFailure: there is no answer.
+        """
+        try:
+            response = await self._client(provider.base_url, api_key).post(
+                _PATH, cast_to=httpx2.Response, content=body, options=_options(api_key, connect_timeout)
+            )
+            return json.loads(response.content)
+        except (OpenAIError, json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise failure_of(error) from error
+
+    @asynccontextmanager
+    async def stream(
+        self, provider: Provider, *, api_key: str, body: bytes, connect_timeout: float
+    ) -> AsyncIterator[AsyncIterator[object]]:
+        """The decoded chunks of the answer to `body`, until the provider says that it is done.
+
+        Leaving the context closes the connection, wherever the stream stands.
+
+        Raises:
+            ProviderFailure: there is no answer, or, from the iterator, no more of it.
+        """
+        try:
+            stream = await self._client(provider.base_url, api_key).post(
+                _PATH,
+                cast_to=object,
+                content=body,
+                stream=True,
+                stream_cls=AsyncStream[object],
+                options=_options(api_key, connect_timeout),
+            )
+        except OpenAIError as error:
+            raise failure_of(error) from error
+        try:
+            yield _chunks(stream)
+        finally:
+            await stream.close()
+
+    def _new_client(self, base_url: str, api_key: str) -> AsyncOpenAI:
+        return AsyncOpenAI(
+            base_url=base_url,
+            api_key=api_key or _NO_KEY,
+            http_client=self._http,
+            max_retries=0,
+        )
+
+
+async def _chunks(stream: AsyncStream[object]) -> AsyncIterator[object]:
+    try:
+        async for chunk in stream:
+            yield chunk
+    except (OpenAIError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise failure_of(error) from error
+
+
+def _options(api_key: str, connect_timeout: float) -> RequestOptions:
+    # What the SDK finds in the environment is not the provider's business: only what the operator gives is sent.
+    headers: dict[str, str | Omit] = {"OpenAI-Organization": omit, "OpenAI-Project": omit}
+    if not api_key:
+        headers["Authorization"] = omit
+    return {"headers": headers, "timeout": httpx2.Timeout(None, connect=connect_timeout)}

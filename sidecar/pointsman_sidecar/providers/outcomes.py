@@ -1,0 +1,40 @@
+"""What can come of a call to a provider."""
+
+from enum import Enum, auto
+
+
+class Outcome(Enum):
+    """What came of one call."""
+
+    SUCCEEDED = auto()
+    CONNECTION_FAILED = auto()
+    TIMED_OUT = auto()
+    RATE_LIMITED = auto()
+    PROVIDER_FAILED = auto()
+    MISCONFIGURED = auto()
+    TOO_LARGE = auto()
+    REFUSED = auto()
+    NO_ACCESS = auto()
+    CUT = auto()
+    CANCELLED = auto()
+
+
+class ProviderFailure(Exception):  # noqa: N818 - an expected outcome, no error of ours
+    """A call that gave no answer.
+
+    `str()` is a sentence for the caller. It may quote the provider, and so the prompt: never log it. `retry_after` is
+    in seconds, where the provider names a time.
+    """
+
+    def __init__(
+        self, outcome: Outcome, message: str, *, http_status: int = 0, retry_after: float | None = None
+    ) -> None:
+        super().__init__(message)
+        self.outcome = outcome
+        self.http_status = http_status
+        self.retry_after = retry_after
+
+    @property
+    def may_fall_back(self) -> bool:
+        """Whether another model may be tried: not when the request itself is refused, nor once a part was sent on."""
+        return self.outcome not in {Outcome.REFUSED, Outcome.CUT}

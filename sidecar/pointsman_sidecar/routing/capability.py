@@ -1,0 +1,22 @@
+"""Whether a model can serve a request at all, and why not."""
+
+from pointsman_sidecar.routing.features import Features
+from pointsman_sidecar.routing.policy import Model
+
+
+def output_cap(model: Model, features: Features, *, policy_cap: int | None) -> int | None:
+    """The most tokens that the answer may have, as it is sent to the provider; None leaves it to the model."""
+    asked = [cap for cap in (features.max_output_tokens, policy_cap) if cap is not None]
+    return min(*asked, model.max_output_tokens) if asked else None
+
+
+def incapability(model: Model, features: Features, *, policy_cap: int | None) -> str | None:
+    """A sentence on what the model lacks for the request; None where it can serve it."""
+    if deaf := features.modalities - model.input_modalities:
+        return f"it does not take in {' or '.join(sorted(deaf))}"
+    if lacks := features.needs - model.features:
+        return f"it does not support {' or '.join(sorted(lacks))}"
+    needed = features.estimated_input_tokens + (output_cap(model, features, policy_cap=policy_cap) or 1)
+    if needed > model.context_window:
+        return f"the request needs about {needed:,} tokens and its context window is {model.context_window:,}"
+    return None

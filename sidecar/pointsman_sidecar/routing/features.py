@@ -1,0 +1,26 @@
+"""What the routing knows of a request: measured once, by `pointsman_sidecar.contract.requests`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pointsman_sidecar.routing.policy import Feature, Modality, Severity
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Features:
+    """A request, without its content.
+
+    `model` is the model that the request names, empty where it leaves the choice to the policy. `max_output_tokens` is
+    what it asks for, None where it says nothing. Sizes are in bytes and tokens; the tokens are an estimate.
+    """
+
+    request_bytes: int
+    estimated_input_tokens: int
+    modalities: frozenset[Modality] = frozenset({Modality.TEXT})
+    needs: frozenset[Feature] = frozenset()
+    max_output_tokens: int | None = None
+    model: str = ""
+    user: str = ""
+    session: str = ""
+    severity: Severity | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)

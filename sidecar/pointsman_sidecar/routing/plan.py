@@ -1,0 +1,213 @@
+"""`plan`: from a policy and a request's features to the models to call, in order, with the reason for each.
+
+The cheapest that will do comes first by the policy's own rules; what cannot serve the request is never in the plan.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from pointsman_sidecar.routing.capability import incapability
+from pointsman_sidecar.routing.features import Features
+from pointsman_sidecar.routing.matching import Match, matches
+from pointsman_sidecar.routing.policy import Model, Policy, Route
+from pointsman_sidecar.routing.splitting import draw, sticky_key
+
+
+class Reason(Enum):
+    """Why a model stands where it stands in a plan."""
+
+    DEFAULT = auto()
+    ROUTE = auto()
+    SPLIT = auto()
+    PINNED = auto()
+    CAPABILITY = auto()
+    FALLBACK = auto()
+
+
+class PlanError(Exception):
+    """The request cannot be planned. Its text is a sentence for the caller; `reason` names the case for programs."""
+
+    reason = "PLAN"
+
+
+class RequestTooLargeError(PlanError):
+    """The request has more bytes than the policy allows. Send less."""
+
+    reason = "REQUEST_TOO_LARGE"
+
+
+class UnknownModelError(PlanError):
+    """The request names a model that the policy does not have. Name one that it has, or none."""
+
+    reason = "UNKNOWN_MODEL"
+
+
+class PinningNotAllowedError(PlanError):
+    """The request names a model and the policy decides itself. Name none."""
+
+    reason = "PINNING_NOT_ALLOWED"
+
+
+class NoCapableModelError(PlanError):
+    """No model that the policy would use can serve the request."""
+
+    reason = "NO_CAPABLE_MODEL"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """A model to call. `message` is a sentence why it stands here."""
+
+    model: Model
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trial:
+    """A route that was tried on the request."""
+
+    route: str
+    match: Match
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Skipped:
+    """A model that cannot serve the request, and why."""
+
+    model: str
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """What to do with a request. `steps` holds one at least; `route` is empty where none matched."""
+
+    steps: tuple[Step, ...]
+    route: str
+    trials: tuple[Trial, ...]
+    skipped: tuple[Skipped, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Choice:
+    model: str
+    reason: Reason
+    why: Callable[[], str]
+    fallbacks: tuple[str, ...]
+    route: str = ""
+    # A pinned model stands alone: who names a model does not want another.
+    alone: bool = False
+
+
+def plan(policy: Policy, features: Features, *, request_id: str) -> Plan:
+    """Decide. `request_id` is what a split draws by where the request names no user or session.
+
+    Raises:
+        PlanError: the request cannot be served under this policy; one of its subclasses says which case.
+    """
+    if features.request_bytes > policy.max_request_bytes:
+        raise RequestTooLargeError(
+            f"the request has {features.request_bytes:,} bytes and policy {policy} allows {policy.max_request_bytes:,}"
+        )
+    trials: list[Trial] = []
+    choice = _pinned(policy, features) if features.model else _routed(policy, features, request_id, trials)
+
+    names = list(dict.fromkeys((choice.model, *choice.fallbacks)))
+    lacks = {name: _lack(policy, name, features) for name in names}
+    capable = [name for name in names if lacks[name] is None]
+    if not capable and not choice.alone:
+        # Nobody that the policy names for this request can serve it. The cheapest of the others that can is better
+        # than no answer; the decision says that it happened, and why.
+        for model in sorted(policy.models.values(), key=_dearness):
+            if model.name not in lacks:
+                lacks[model.name] = _lack(policy, model.name, features)
+                if lacks[model.name] is None:
+                    capable.append(model.name)
+    if not capable:
+        raise NoCapableModelError(
+            f"no model of policy {policy} can serve the request: "
+            + "; ".join(f"{name}: {lack}" for name, lack in lacks.items())
+        )
+    return Plan(
+        steps=tuple(_step(policy, choice, name, lacks, position) for position, name in enumerate(capable)),
+        route=choice.route,
+        trials=tuple(trials),
+        skipped=tuple(Skipped(model=name, message=lack) for name, lack in lacks.items() if lack is not None),
+    )
+
+
+def _pinned(policy: Policy, features: Features) -> _Choice:
+    if not policy.allow_pinning:
+        raise PinningNotAllowedError(
+            f"policy {policy} chooses the model itself (allowPinning is false): leave model empty or send auto"
+        )
+    if features.model not in policy.models:
+        raise UnknownModelError(
+            f"model {features.model} is not in policy {policy}, which has {', '.join(policy.models)}; "
+            "leave model empty or send auto to let the policy choose"
+        )
+    return _Choice(
+        model=features.model,
+        reason=Reason.PINNED,
+        why=lambda: "the request names it",
+        fallbacks=(),
+        alone=True,
+    )
+
+
+def _routed(policy: Policy, features: Features, request_id: str, trials: list[Trial]) -> _Choice:
+    for route in policy.routes:
+        match = matches(route.when, features)
+        trials.append(Trial(route=route.name, match=match))
+        if match.holds:
+            return _by_route(policy, route, features, request_id, match)
+    return _Choice(
+        model=policy.default_model,
+        reason=Reason.DEFAULT,
+        why=lambda: "no route matched, so the default model answers" if policy.routes else "it is the default model",
+        fallbacks=policy.fallbacks,
+    )
+
+
+def _by_route(policy: Policy, route: Route, features: Features, request_id: str, match: Match) -> _Choice:
+    fallbacks = policy.fallbacks if route.fallbacks is None else route.fallbacks
+    if len(route.arms) == 1:
+        return _Choice(
+            model=route.arms[0].model,
+            reason=Reason.ROUTE,
+            why=lambda: f"route {route.name} matched: {match.why()}",
+            fallbacks=fallbacks,
+            route=route.name,
+        )
+    arm = draw(route.arms, key=sticky_key(route, features, request_id=request_id), salt=f"{policy}/{route.name}")
+    total = sum(each.weight for each in route.arms)
+    return _Choice(
+        model=arm.model,
+        reason=Reason.SPLIT,
+        why=lambda: (
+            f"route {route.name} matched: {match.why()}; its split by {route.sticky_by} gave the arm of weight "
+            f"{arm.weight} of {total}"
+        ),
+        fallbacks=fallbacks,
+        route=route.name,
+    )
+
+
+def _lack(policy: Policy, name: str, features: Features) -> str | None:
+    return incapability(policy.models[name], features, policy_cap=policy.max_output_tokens)
+
+
+def _dearness(model: Model) -> tuple[object, ...]:
+    return (model.price.input + model.price.output, model.name)
+
+
+def _step(policy: Policy, choice: _Choice, name: str, lacks: dict[str, str | None], position: int) -> Step:
+    model = policy.models[name]
+    if name == choice.model:
+        return Step(model=model, reason=choice.reason, message=choice.why())
+    if position == 0:
+        message = f"{choice.model} was chosen ({choice.why()}) but cannot serve the request: {lacks[choice.model]}"
+        return Step(model=model, reason=Reason.CAPABILITY, message=message)
+    return Step(model=model, reason=Reason.FALLBACK, message=f"it stands in for {choice.model}")

@@ -1,0 +1,183 @@
+"""What a policy says, as the routing sees it: frozen values.
+
+`pointsman_sidecar.contract.snapshots` reads them from what the operator sends.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import IntEnum, StrEnum, auto
+
+
+class Modality(StrEnum):
+    """What a message can hold, and a model take in."""
+
+    TEXT = "text"
+    IMAGE = "images"
+    AUDIO = "audio"
+
+
+class Feature(StrEnum):
+    """What a model can do beyond plain answers."""
+
+    TOOLS = "tools"
+    JSON_SCHEMA = "JSON schemas"
+    LOGPROBS = "log-probabilities"
+
+
+class Severity(IntEnum):
+    """How much hangs on an answer, in rising order."""
+
+    LOW = auto()
+    MEDIUM = auto()
+    HIGH = auto()
+    CRITICAL = auto()
+
+
+class StickyBy(StrEnum):
+    """What stays on its arm of a split."""
+
+    USER = auto()
+    SESSION = auto()
+    REQUEST = auto()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Price:
+    """Money per 1,000,000 tokens."""
+
+    currency: str
+    input: Decimal
+    cached_input: Decimal
+    output: Decimal
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Provider:
+    """An endpoint that speaks the OpenAI API."""
+
+    name: str
+    base_url: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Model:
+    """A model that the policy may use. `name` is the policy's, `provider_model` the provider's."""
+
+    name: str
+    provider: str
+    provider_model: str
+    price: Price
+    context_window: int
+    max_output_tokens: int
+    input_modalities: frozenset[Modality]
+    features: frozenset[Feature]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SeverityIn:
+    """Matches a request whose severity is one of these."""
+
+    severities: frozenset[Severity]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MetadataExists:
+    """Matches a request whose metadata has the key, or has it not."""
+
+    key: str
+    exists: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MetadataIn:
+    """Matches a request whose metadata has one of these values under the key."""
+
+    key: str
+    values: frozenset[str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModalityIn:
+    """Matches a request that holds any of these."""
+
+    modalities: frozenset[Modality]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InputTokens:
+    """Matches a request by its estimated size: `at_least` <= tokens < `less_than`."""
+
+    at_least: int | None
+    less_than: int | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AllOf:
+    """Matches where every one of its matchers does."""
+
+    matchers: "tuple[Matcher, ...]"
+
+
+Matcher = SeverityIn | MetadataExists | MetadataIn | ModalityIn | InputTokens | AllOf
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Condition:
+    """Holds where all of `all`, one of `any` (if there are any) and none of `none` match."""
+
+    all: tuple[Matcher, ...] = ()
+    any: tuple[Matcher, ...] = ()
+    none: tuple[Matcher, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Arm:
+    """A model and its weight among the arms of its route."""
+
+    model: str
+    weight: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Route:
+    """A rule and what follows from it. `fallbacks` of None leaves them to the policy."""
+
+    name: str
+    when: Condition
+    arms: tuple[Arm, ...]
+    sticky_by: StickyBy = StickyBy.REQUEST
+    fallbacks: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Timeouts:
+    """How long to wait, in seconds."""
+
+    connect: float
+    first_token: float
+    attempt: float
+    total: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Policy:
+    """A whole policy in force. `max_output_tokens` of None leaves it to each model's own limit."""
+
+    namespace: str
+    name: str
+    uid: str
+    generation: int
+    version: str
+    providers: dict[str, Provider]
+    models: dict[str, Model]
+    default_model: str
+    allow_pinning: bool
+    routes: tuple[Route, ...]
+    fallbacks: tuple[str, ...]
+    timeouts: Timeouts
+    max_request_bytes: int
+    max_output_tokens: int | None
+
+    def __str__(self) -> str:
+        """`namespace/name`, as sentences call it."""
+        return f"{self.namespace}/{self.name}"

@@ -1,0 +1,144 @@
+"""What a sidecar is told when it starts: by flags, each with an environment variable beside it."""
+
+import argparse
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+DEFAULT_LISTEN = "127.0.0.1:8081"
+DEFAULT_STATUS_LISTEN = "127.0.0.1:8082"
+_HIGHEST_PORT = 65535
+_Value = TypeVar("_Value")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Address:
+    """Where to listen or connect. Port 0 takes a free one."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        """`host:port`, with brackets around an IPv6 host."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """All settings of a sidecar."""
+
+    operator: str
+    namespace: str
+    pod: str
+    labels: Mapping[str, str]
+    listen: Address
+    status_listen: Address
+    state_dir: Path | None
+    grace: float
+    log_level: str
+
+
+class SettingsError(Exception):
+    """A setting is missing or wrong. The text says which, and what to write."""
+
+
+def address(text: str) -> Address:
+    """Read `host:port`.
+
+    Raises:
+        SettingsError: it is something else.
+    """
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > _HIGHEST_PORT:
+        raise SettingsError(f"{text!r} is no address: write host:port, such as 127.0.0.1:8081")
+    return Address(host=host.removeprefix("[").removesuffix("]"), port=int(port))
+
+
+def loopback(text: str) -> Address:
+    """Read an address that only this pod can reach.
+
+    Raises:
+        SettingsError: it is something else.
+    """
+    read = address(text)
+    if not (read.host in {"localhost", "::1"} or read.host.startswith("127.")):
+        raise SettingsError(
+            f"{text!r} is not on loopback: the door is for the apps of its own pod, such as {DEFAULT_LISTEN}"
+        )
+    return read
+
+
+def labels(text: str) -> dict[str, str]:
+    """Read `key=value,key=value`.
+
+    Raises:
+        SettingsError: it is something else.
+    """
+    pairs = [pair.partition("=") for pair in text.split(",") if pair]
+    if wrong := [key for key, equals, _ in pairs if not key or not equals]:
+        raise SettingsError(f"{wrong[0]!r} is no label: write key=value, several with commas")
+    return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
+    """Read flags, then the environment, then defaults.
+
+    Raises:
+        SettingsError: a setting is missing or wrong.
+    """
+    given = _parser().parse_args(arguments)
+
+    def setting(flag: str, read: Callable[[str], _Value], default: str | None = None) -> _Value:
+        variable = f"POINTSMAN_{flag.upper()}"
+        text = getattr(given, flag)
+        name = f"--{flag.replace('_', '-')}"
+        if text is None:
+            text, name = environment.get(variable, default), variable
+        if text is None:
+            raise SettingsError(f"--{flag.replace('_', '-')} (or {variable}) is missing")
+        try:
+            return read(text)
+        except (SettingsError, ValueError) as error:
+            raise SettingsError(f"{name}: {error}") from error
+
+    return Settings(
+        operator=setting("operator", lambda text: str(address(text))),
+        namespace=setting("namespace", str),
+        pod=setting("pod", str, environment.get("HOSTNAME")),
+        labels=setting("labels", labels, ""),
+        listen=setting("listen", loopback, DEFAULT_LISTEN),
+        status_listen=setting("status_listen", address, DEFAULT_STATUS_LISTEN),
+        state_dir=setting("state_dir", lambda text: Path(text) if text else None, ""),
+        grace=setting("grace", float, "25"),
+        log_level=setting("log_level", _level, "INFO"),
+    )
+
+
+def _level(text: str) -> str:
+    if text.upper() not in logging.getLevelNamesMapping():
+        raise SettingsError(f"{text!r} is no level: write DEBUG, INFO, WARNING or ERROR")
+    return text.upper()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="pointsman-sidecar",
+        description="Routes the completions of this pod between models, by the policy that the operator sends.",
+        epilog="Each flag can be given as an environment variable instead: --state-dir as POINTSMAN_STATE_DIR.",
+    )
+    parser.add_argument("--operator", metavar="HOST:PORT", help="where the operator serves policies")
+    parser.add_argument("--namespace", help="the pod's namespace (believed by an operator in development only)")
+    parser.add_argument("--pod", help="the pod's name (default: HOSTNAME)")
+    parser.add_argument("--labels", metavar="K=V,K=V", help="the pod's labels (believed as its namespace is)")
+    parser.add_argument("--listen", metavar="HOST:PORT", help=f"the gRPC door, on loopback (default: {DEFAULT_LISTEN})")
+    parser.add_argument(
+        "--status-listen", metavar="HOST:PORT", help=f"health and metrics (default: {DEFAULT_STATUS_LISTEN})"
+    )
+    parser.add_argument("--state-dir", metavar="FOLDER", help="where the last good policy outlives a restart")
+    parser.add_argument(
+        "--grace", metavar="SECONDS", help="how long answers may go on at shutdown (default: 25)"
+    )
+    parser.add_argument("--log-level", help="DEBUG, INFO, WARNING or ERROR (default: INFO)")
+    return parser

@@ -1,0 +1,63 @@
+"""The Prometheus series of a sidecar: few, with labels whose values a policy bounds."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+# From a cached answer to the longest that a policy allows, in seconds.
+_LATENCIES = (0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120, 300)
+
+
+class Metrics:
+    """All series, on a registry of their own so that two sidecars can live in one process."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.completions = Counter(
+            "pointsman_completions",
+            "Completions by the model that answered (empty where none did), the reason for it, and how they ended.",
+            ["policy", "route", "model", "reason", "code"],
+            registry=self.registry,
+        )
+        self.in_flight = Gauge("pointsman_completions_in_flight", "Completions being served.", registry=self.registry)
+        self.duration = Histogram(
+            "pointsman_completion_duration_seconds",
+            "From the request to the end of the answer.",
+            ["policy", "model"],
+            buckets=_LATENCIES,
+            registry=self.registry,
+        )
+        self.time_to_first_token = Histogram(
+            "pointsman_time_to_first_token_seconds",
+            "From sending the request to the first token of a streamed answer, by the attempt that gave it.",
+            ["policy", "model"],
+            buckets=_LATENCIES,
+            registry=self.registry,
+        )
+        self.attempts = Counter(
+            "pointsman_attempts",
+            "Calls to models by what came of them.",
+            ["policy", "model", "provider", "outcome"],
+            registry=self.registry,
+        )
+        self.tokens = Counter(
+            "pointsman_tokens",
+            "Tokens as the providers counted them. Cached input is part of input, reasoning part of output.",
+            ["policy", "model", "type"],
+            registry=self.registry,
+        )
+        self.cost = Counter(
+            "pointsman_cost",
+            "What answers cost by the providers' prices, in whole units of the currency.",
+            ["policy", "model", "currency"],
+            registry=self.registry,
+        )
+        self.control_connected = Gauge(
+            "pointsman_control_connected", "1 while the stream to the operator is open.", registry=self.registry
+        )
+        self.policy_generation = Gauge(
+            "pointsman_policy_generation",
+            "The generation of the policy in force; 0 where none is.",
+            registry=self.registry,
+        )
+        self.snapshots = Counter(
+            "pointsman_snapshots", "Snapshots received, by verdict.", ["verdict"], registry=self.registry
+        )
