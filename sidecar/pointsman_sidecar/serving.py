@@ -3,7 +3,6 @@
 What feeds `in_force` is the caller's choice: the operator's stream in a pod, files in the standalone command.
 """
 
-import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -15,6 +14,7 @@ from pointsman_sidecar.completing.completions import Completions
 from pointsman_sidecar.control.in_force import InForce
 from pointsman_sidecar.doors.grpc_door import grpc_door
 from pointsman_sidecar.doors.status_page import status_page
+from pointsman_sidecar.ids import new_decision_id
 from pointsman_sidecar.providers.clients import ProviderClients
 from pointsman_sidecar.settings import Address
 from pointsman_sidecar.telemetry.metrics import Metrics
@@ -30,11 +30,6 @@ class Served:
 
     listen: Address
     status_listen: Address
-
-
-def new_decision_id() -> str:
-    """An id that no other decision has: 16 random bytes in hex."""
-    return secrets.token_hex(16)
 
 
 @asynccontextmanager

@@ -112,11 +112,16 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
         status_listen=setting("status_listen", address, DEFAULT_STATUS_LISTEN),
         state_dir=setting("state_dir", lambda text: Path(text) if text else None, ""),
         grace=setting("grace", float, "25"),
-        log_level=setting("log_level", _level, "INFO"),
+        log_level=setting("log_level", level, "INFO"),
     )
 
 
-def _level(text: str) -> str:
+def level(text: str) -> str:
+    """Read the name of a log level.
+
+    Raises:
+        SettingsError: it is something else.
+    """
     if text.upper() not in logging.getLevelNamesMapping():
         raise SettingsError(f"{text!r} is no level: write DEBUG, INFO, WARNING or ERROR")
     return text.upper()
@@ -137,8 +142,6 @@ def _parser() -> argparse.ArgumentParser:
         "--status-listen", metavar="HOST:PORT", help=f"health and metrics (default: {DEFAULT_STATUS_LISTEN})"
     )
     parser.add_argument("--state-dir", metavar="FOLDER", help="where the last good policy outlives a restart")
-    parser.add_argument(
-        "--grace", metavar="SECONDS", help="how long answers may go on at shutdown (default: 25)"
-    )
+    parser.add_argument("--grace", metavar="SECONDS", help="how long answers may go on at shutdown (default: 25)")
     parser.add_argument("--log-level", help="DEBUG, INFO, WARNING or ERROR (default: INFO)")
     return parser

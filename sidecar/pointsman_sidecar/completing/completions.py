@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from pointsman_api.v1 import completions_pb2
-from pointsman_sidecar.completing.failures import no_answer, unplannable
-from pointsman_sidecar.contract import requests
+from pointsman_sidecar.completing.deciding import decide
+from pointsman_sidecar.completing.failures import no_answer
 from pointsman_sidecar.contract.decisions import Attempt, Progress, decision
 from pointsman_sidecar.contract.errors import CompletionError, Kind
 from pointsman_sidecar.contract.explanations import explanation
@@ -24,7 +24,7 @@ from pointsman_sidecar.control.in_force import InForce
 from pointsman_sidecar.providers.clients import ProviderClients
 from pointsman_sidecar.providers.outcomes import Outcome, ProviderFailure
 from pointsman_sidecar.routing.features import Features
-from pointsman_sidecar.routing.plan import PlanError, Step, plan
+from pointsman_sidecar.routing.plan import Step
 from pointsman_sidecar.routing.policy import Policy, Provider
 from pointsman_sidecar.telemetry.observer import Observation, Observer
 
@@ -102,32 +102,13 @@ class Completions:
         Raises:
             CompletionError: nothing would be; it says why.
         """
-        progress, features = self._decide(request)
+        progress, features = decide(request, in_force=self._in_force, new_id=self._new_id)
         return explanation(progress, features)
-
-    def _decide(self, request: completions_pb2.CompleteRequest) -> tuple[Progress, Features]:
-        try:
-            requests.check(request)
-        except requests.InvalidRequestError as error:
-            raise CompletionError(
-                Kind.INVALID_ARGUMENT, "MALFORMED_REQUEST", str(error), violations=error.violations
-            ) from error
-        policy = self._in_force.policy
-        if policy is None:
-            if self._in_force.waiting:
-                raise CompletionError(Kind.UNAVAILABLE, "NOT_READY", self._in_force.no_policy)
-            raise CompletionError(Kind.FAILED_PRECONDITION, "NO_POLICY", self._in_force.no_policy)
-        features = requests.features(request)
-        request_id = self._new_id()
-        try:
-            return Progress(id=request_id, policy=policy, plan=plan(policy, features, request_id=request_id)), features
-        except PlanError as error:
-            raise unplannable(error) from error
 
     @contextmanager
     def _serving(self, request: completions_pb2.CompleteRequest, caller: Caller) -> Iterator[_Serving]:
         with self._observer.completion(method=caller.method, headers=caller.headers) as observation:
-            progress, features = self._decide(request)
+            progress, features = decide(request, in_force=self._in_force, new_id=self._new_id)
             observation.progress = progress
             patience = progress.policy.timeouts.total
             if caller.patience is not None:

@@ -69,6 +69,8 @@ class ControlStream:
         self._clock = clock
         self._sleep = sleep
         self._current: control_pb2.SnapshotUpdate | None = None
+        self.informed = asyncio.Event()
+        """Set once the operator has said what it takes to serve, or that there is nothing to serve by."""
 
     def restore(self) -> None:
         """Put the stored snapshot in force, if there is one that this build can read."""
@@ -115,6 +117,8 @@ class ControlStream:
                 answer = self._receive(response)
                 if answer is not None:
                     answers.put_nowait(answer)
+                if not self._in_force.waiting and (self._in_force.access or self._in_force.policy is None):
+                    self.informed.set()
         finally:
             call.cancel()
 

@@ -1,0 +1,81 @@
+# Everything that can be done here. `make` alone lists it.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+# What outlives a clone: built Kubernetes binaries, keyed by their version.
+export POINTSMAN_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/pointsman
+
+.PHONY: help
+help: ## List the targets.
+	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+##@ Try it
+
+.PHONY: demo
+demo: $(VENV)/.installed ## Route 60 real prompts on this machine: provider, control plane and sidecar, no key, no cluster.
+	@$(BIN)/python examples/demo/demo.py
+
+##@ Change it
+
+.PHONY: setup
+setup: $(VENV)/.installed ## Make the virtual environment, from the locked requirements.
+
+.PHONY: test
+test: $(VENV)/.installed ## Run the tests that need nothing but Python (pure, and processes on localhost).
+	@$(BIN)/python -m pytest
+
+.PHONY: test-pure
+test-pure: $(VENV)/.installed ## Run the pure tests only.
+	@$(BIN)/python -m pytest tests/pure
+
+.PHONY: test-cluster
+test-cluster: $(VENV)/.installed ## Run the tests on a real Kubernetes API server: POINTSMAN_TEST_KUBECONFIG's, else one built with Go.
+	@$(BIN)/python -m pytest tests/cluster
+
+.PHONY: cluster-binaries
+cluster-binaries: $(VENV)/.installed ## Build etcd, kube-apiserver and kubectl into the cache (5 minutes, once).
+	@PYTHONPATH=tests $(BIN)/python -m cluster.harness.binaries
+
+.PHONY: lint
+lint: $(VENV)/.installed node_modules/.installed ## Check style, types, import contracts and protos.
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --config pyproject.toml
+	@cd protos && ../node_modules/.bin/buf lint && ../node_modules/.bin/buf format --exit-code -d
+
+.PHONY: format
+format: $(VENV)/.installed node_modules/.installed ## Format Python and protos.
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+	@cd protos && ../node_modules/.bin/buf format -w
+
+.PHONY: generate
+generate: $(VENV)/.installed ## Generate code from protos/ and crds/ anew.
+	@$(BIN)/python build_hooks/generate.py
+
+.PHONY: lock
+lock: ## Lock the requirements anew (needs uv).
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	  --custom-compile-command "make lock" --all-extras --group dev pyproject.toml -o requirements/dev.txt
+
+.PHONY: clean
+clean: ## Remove what was built in the tree.
+	rm -rf $(VENV) gen dist node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+# The environment is made anew when the lock, the project's metadata or what code is generated from changes.
+$(VENV)/.installed: requirements/dev.txt pyproject.toml build_hooks/generate.py $(wildcard protos/*/*/*.proto) $(wildcard crds/*.yaml)
+	@echo "Setting up $(VENV) …"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+node_modules/.installed: package.json package-lock.json
+	@npm install --no-save --silent --no-audit --no-fund
+	@touch $@

@@ -1,0 +1,5 @@
+"""`python -m pointsman`."""
+
+from pointsman.main import app
+
+app()

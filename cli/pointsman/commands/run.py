@@ -1,0 +1,108 @@
+"""`pointsman run`."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+from rich.console import Console
+
+from pointsman.commands.loading import good
+from pointsman.errors import Refusal, UserError
+from pointsman.running import Standalone, serve
+from pointsman.worlds import Generations, Pod, Secret, pod_of, world_of
+from pointsman_operator.compile import Compiled, compile_policy
+from pointsman_operator.world import World
+from pointsman_sidecar.doors.grpc_door import AddressInUseError
+from pointsman_sidecar.doors.status_page import StatusPageError
+from pointsman_sidecar.serving import Served
+from pointsman_sidecar.settings import Address
+from pointsman_sidecar.telemetry import logs
+
+
+@dataclass(slots=True)
+class _Files:
+    """The files as a world, read again and again."""
+
+    paths: tuple[Path, ...]
+    namespace: str | None
+    secrets: tuple[Secret, ...]
+    log: structlog.stdlib.BoundLogger
+    _generations: Generations = field(default_factory=Generations)
+    _version: int = 0
+
+    def read(self) -> World:
+        """The world as the files give it now.
+
+        Raises:
+            UserError: they cannot be read, or a cluster would refuse them.
+        """
+        manifests = good(self.paths, namespace=self.namespace)
+        self._version += 1
+        return world_of(manifests, secrets=self.secrets, generations=self._generations, version=self._version)
+
+    def read_again(self) -> World | None:
+        """The same, of files that are being edited: a mistake in them is reported and changes nothing."""
+        try:
+            world = self.read()
+        except UserError as error:
+            self.log.error("files refused; what was in force stays", reason=str(error))  # noqa: TRY400 - no traceback is wanted
+            return None
+        for key, problems in _uncompiled(world).items():
+            self.log.error("policy cannot be programmed; what was in force stays", policy=key, reason=problems)
+        return world
+
+
+def run(
+    files: Sequence[Path],
+    *,
+    namespace: str | None,
+    labels: Mapping[str, str],
+    listen: Address,
+    status_listen: Address,
+    secrets: Sequence[Secret],
+    environment: Mapping[str, str],
+    log_level: str,
+    out: Console,
+) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Raises:
+        UserError: the files or the addresses cannot be used.
+    """
+    logs.configure(log_level)
+    log: structlog.stdlib.BoundLogger = structlog.get_logger("pointsman.standalone")
+    if Path("-") in files:
+        raise UserError("run follows its files, and standard input cannot be followed: give files or folders")
+    source = _Files(paths=tuple(files), namespace=namespace, secrets=tuple(secrets), log=log)
+    world = source.read()
+    if failed := _uncompiled(world):
+        raise Refusal("\n".join(f"policy {key} cannot be programmed: {problems}" for key, problems in failed.items()))
+    pod = pod_of(world, namespace=namespace, labels=labels)
+
+    def announce(served: Served) -> None:
+        out.print(f"pod {pod.name} of namespace {pod.namespace}, labels: {_listed(pod)}")
+        out.print(f"completions on {served.listen} (gRPC), metrics on http://{served.status_listen}/metrics")
+
+    settings = Standalone(
+        files=tuple(files), pod=pod, listen=listen, status_listen=status_listen, environment=environment
+    )
+    try:
+        asyncio.run(serve(settings, world=world, reload=source.read_again, announce=announce, log=log))
+    except (AddressInUseError, StatusPageError) as error:
+        raise UserError(str(error)) from error
+
+
+def _uncompiled(world: World) -> dict[str, str]:
+    failed: dict[str, str] = {}
+    for key, policy in world.policies.items():
+        labels = world.namespace_labels(key.namespace)
+        compiled = compile_policy(policy, providers=world.providers, namespace_labels=labels)
+        if not isinstance(compiled, Compiled):
+            failed[str(key)] = "; ".join(str(problem) for problem in compiled)
+    return failed
+
+
+def _listed(pod: Pod) -> str:
+    return ", ".join(f"{key}={value}" for key, value in pod.labels.items()) or "none"

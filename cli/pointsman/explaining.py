@@ -1,0 +1,55 @@
+"""What would be done with a request, by files alone. Pure: the same code as in both planes, and no call."""
+
+from collections.abc import Callable
+
+from pointsman.errors import Refusal
+from pointsman.worlds import Pod
+from pointsman_api.v1 import completions_pb2, control_pb2
+from pointsman_operator.compile import Compiled, claim_of, compile_policy, select
+from pointsman_operator.world import World
+from pointsman_sidecar.completing.deciding import decide
+from pointsman_sidecar.contract.explanations import explanation
+from pointsman_sidecar.contract.snapshots import CONTRACT_VERSION, read_snapshot
+from pointsman_sidecar.control.in_force import InForce
+
+
+class NotProgrammedError(Refusal):
+    """No policy of the files can be in force for the pod. The text says why."""
+
+
+def explain(
+    request: completions_pb2.CompleteRequest, *, world: World, pod: Pod, new_id: Callable[[], str]
+) -> completions_pb2.ExplainResponse:
+    """Explain a request of an app in this pod.
+
+    Raises:
+        NotProgrammedError: no policy is for the pod, or the one that is does not compile.
+        CompletionError: the request would get no answer.
+    """
+    in_force = InForce()
+    in_force.apply(read_snapshot(_update(world, pod)))
+    progress, features = decide(request, in_force=in_force, new_id=new_id)
+    return explanation(progress, features)
+
+
+def _update(world: World, pod: Pod) -> control_pb2.SnapshotUpdate:
+    claims = [claim_of(policy) for key, policy in world.policies.items() if key.namespace == pod.namespace]
+    winner, _ = select(claims, pod_labels=pod.labels)
+    if winner is None:
+        labels = ",".join(f"{key}={value}" for key, value in pod.labels.items()) or "no labels"
+        raise NotProgrammedError(f"no policy of namespace {pod.namespace} selects a pod with {labels}")
+    compiled = compile_policy(
+        world.policies[winner.key],
+        providers=world.providers,
+        namespace_labels=world.namespace_labels(pod.namespace),
+    )
+    if not isinstance(compiled, Compiled):
+        raise NotProgrammedError(
+            f"policy {winner.key} cannot be programmed: " + "; ".join(str(problem) for problem in compiled)
+        )
+    return control_pb2.SnapshotUpdate(
+        contract_version=CONTRACT_VERSION,
+        version=compiled.version,
+        generation=compiled.snapshot.policy.generation,
+        snapshot=compiled.snapshot,
+    )

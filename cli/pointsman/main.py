@@ -1,0 +1,187 @@
+"""The command line: what can be typed. What it does is in `commands`, which is imported when it is needed."""
+
+import importlib.metadata
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from pointsman.errors import USAGE, Refusal, UserError
+
+if TYPE_CHECKING:
+    from pointsman.worlds import Secret
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+out = Console(highlight=False, soft_wrap=True, markup=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+
+Files = Annotated[
+    list[Path],
+    typer.Option("-f", "--filename", help="A file or folder of resources, or - for standard input. May be repeated."),
+]
+Namespace = Annotated[
+    str | None, typer.Option("-n", "--namespace", help="The pod's namespace. Default: the first policy's.")
+]
+Labels = Annotated[
+    str, typer.Option(metavar="K=V,K=V", help="The pod's labels. Default: those that the first policy selects.")
+]
+Output = Annotated[str, typer.Option("-o", "--output", help="text or json")]
+
+
+@app.callback(invoke_without_command=True)
+def main(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    """Pointsman routes each completion to the cheapest model that will do."""
+    if version:
+        out.print(importlib.metadata.version("pointsman"))
+        raise typer.Exit
+
+
+@app.command()
+def check(
+    filename: Files,
+    namespace: Annotated[
+        str, typer.Option("-n", "--namespace", help="For resources that name no namespace.")
+    ] = "default",
+    output: Output = "text",
+) -> None:
+    """Say what a cluster would say: what `kubectl apply` would refuse, and what would not be Ready.
+
+    Exits with 0 where all is well, 1 where something is not, 2 where the files cannot be read.
+    """
+    from pointsman.commands.check import check as checked
+
+    with _sentences():
+        if not checked(filename, namespace=namespace, as_json=_is_json(output), out=out, err=err):
+            raise typer.Exit(Refusal.exit_code)
+
+
+@app.command()
+def explain(
+    prompt: Annotated[str, typer.Argument(help="What the user says; - reads it from standard input.")],
+    filename: Files,
+    namespace: Namespace = None,
+    labels: Labels = "",
+    system: Annotated[str, typer.Option(help="The system message.")] = "",
+    model: Annotated[str, typer.Option(help="The model that the request names.")] = "",
+    user: Annotated[str, typer.Option(help="Who asks.")] = "",
+    session: Annotated[str, typer.Option(help="The conversation.")] = "",
+    severity: Annotated[str, typer.Option(help="low, medium, high or critical")] = "",
+    metadata: Annotated[list[str] | None, typer.Option(metavar="K=V", help="Metadata. May be repeated.")] = None,
+    image: Annotated[list[str] | None, typer.Option(metavar="FILE|URL", help="A picture. May be repeated.")] = None,
+    audio: Annotated[list[Path] | None, typer.Option(help="A recording, wav or mp3. May be repeated.")] = None,
+    max_tokens: Annotated[int | None, typer.Option(min=1, help="The tokens of the answer at most.")] = None,
+    output: Output = "text",
+) -> None:
+    """Say which model would answer a prompt, and why. Calls no model."""
+    from pointsman.commands.explain import explain as explained
+    from pointsman.requests import Options, build
+
+    with _sentences():
+        options = Options(
+            prompt=sys.stdin.read() if prompt == "-" else prompt,
+            system=system,
+            model=model,
+            user=user,
+            session=session,
+            severity=severity,
+            metadata=metadata or (),
+            images=image or (),
+            recordings=audio or (),
+            max_tokens=max_tokens,
+        )
+        explained(
+            build(options),
+            filename,
+            namespace=namespace,
+            labels=_labels(labels),
+            as_json=_is_json(output),
+            out=out,
+        )
+
+
+@app.command()
+def run(
+    filename: Files,
+    namespace: Namespace = None,
+    labels: Labels = "",
+    listen: Annotated[str, typer.Option(metavar="HOST:PORT", help="The gRPC door.")] = "127.0.0.1:8081",
+    status_listen: Annotated[str, typer.Option(metavar="HOST:PORT", help="Health and metrics.")] = "127.0.0.1:8082",
+    secret: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME/KEY=VARIABLE",
+            help="The environment variable that holds an API key, by the Secret and key that a provider's auth names. "
+            "May be repeated.",
+        ),
+    ] = None,
+    log_level: Annotated[str, typer.Option(help="DEBUG, INFO, WARNING or ERROR")] = "INFO",
+) -> None:
+    """Serve completions by a policy from files, without a cluster. Changes to the files take effect at once."""
+    from pointsman.commands.run import run as serve
+    from pointsman_sidecar import settings
+
+    with _sentences():
+        try:
+            listens, status_listens = settings.loopback(listen), settings.address(status_listen)
+            level = settings.level(log_level)
+        except settings.SettingsError as error:
+            raise UserError(str(error)) from error
+        serve(
+            filename,
+            namespace=namespace,
+            labels=_labels(labels),
+            listen=listens,
+            status_listen=status_listens,
+            secrets=[_secret(each) for each in secret or ()],
+            environment=os.environ,
+            log_level=level,
+            out=out,
+        )
+
+
+def _is_json(output: str) -> bool:
+    if output not in {"text", "json"}:
+        raise UserError(f"--output {output} is not known: write text or json")
+    return output == "json"
+
+
+def _labels(text: str) -> dict[str, str]:
+    from pointsman_sidecar import settings
+
+    try:
+        return settings.labels(text)
+    except settings.SettingsError as error:
+        raise UserError(f"--labels: {error}") from error
+
+
+def _secret(text: str) -> "Secret":
+    from pointsman.worlds import Secret
+
+    reference, _, variable = text.partition("=")
+    name, _, key = reference.partition("/")
+    if not (name and key and variable):
+        raise UserError(
+            f"--secret {text} cannot be read: write NAME/KEY=VARIABLE, such as openai/api-key=OPENAI_API_KEY"
+        )
+    value = os.environ.get(variable)
+    if not value:
+        raise UserError(f"--secret {text}: the environment variable {variable} is not set")
+    return Secret(name=name, key=key, value=value)
+
+
+@contextmanager
+def _sentences() -> Iterator[None]:
+    """Say what ended the command, and end with its exit code; no traceback reaches a user."""
+    try:
+        yield
+    except Refusal as error:
+        err.print(str(error))
+        raise typer.Exit(error.exit_code) from error
+    except UserError as error:
+        err.print(f"pointsman: {error}")
+        raise typer.Exit(USAGE) from error

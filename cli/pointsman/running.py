@@ -1,0 +1,138 @@
+"""Both planes in one process: the operator's hub fed from files, and a sidecar that follows it."""
+
+import asyncio
+import random
+import signal
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+import structlog
+from watchfiles import awatch
+
+from pointsman.worlds import OPERATOR_NAMESPACE, Pod
+from pointsman_api.v1 import control_pb2, control_pb2_grpc
+from pointsman_operator.push import ClaimedIdentity, ControlService, Hub, HubMetrics
+from pointsman_operator.world import World
+from pointsman_sidecar.control.in_force import InForce
+from pointsman_sidecar.control.stream import Backoff, ControlStream
+from pointsman_sidecar.serving import Served, serving
+from pointsman_sidecar.settings import Address
+from pointsman_sidecar.telemetry.metrics import Metrics
+
+_GRACE = 5.0
+# A save is often several writes: wait for them to end, and still be quicker than the eye.
+_SETTLE_MS = 200
+_STEP_MS = 50
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Standalone:
+    """What a standalone process is told."""
+
+    files: tuple[Path, ...]
+    pod: Pod
+    listen: Address
+    status_listen: Address
+    environment: Mapping[str, str]
+
+
+async def serve(
+    settings: Standalone,
+    *,
+    world: World,
+    reload: Callable[[], World | None],
+    announce: Callable[[Served], None],
+    log: structlog.stdlib.BoundLogger,
+) -> None:
+    """Serve until SIGTERM or SIGINT. `reload` reads the files again and gives None where they hold mistakes.
+
+    Raises:
+        AddressInUseError, StatusPageError: an address cannot be bound.
+    """
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    metrics = Metrics()
+    in_force = InForce()
+    hub = Hub(secrets_namespace=OPERATOR_NAMESPACE, metrics=HubMetrics(metrics.registry))
+    hub.update(world)
+    async with (
+        _control_plane(hub) as operator,
+        serving(
+            in_force=in_force,
+            metrics=metrics,
+            listen=settings.listen,
+            status_listen=settings.status_listen,
+            environment=settings.environment,
+            grace=_GRACE,
+            log=log,
+        ) as served,
+    ):
+        control = ControlStream(
+            operator=operator,
+            identity=control_pb2.ClaimedIdentity(
+                namespace=settings.pod.namespace, pod=settings.pod.name, labels=dict(settings.pod.labels)
+            ),
+            in_force=in_force,
+            store=None,
+            metrics=metrics,
+            log=log,
+            backoff=Backoff(random=random.random),
+            clock=time.monotonic,
+        )
+        tasks = [
+            asyncio.create_task(control.run(), name="control stream"),
+            asyncio.create_task(_follow(settings.files, stop=stop, reload=reload, hub=hub), name="files"),
+        ]
+        stopping = asyncio.create_task(stop.wait(), name="stop signal")
+        informed = asyncio.create_task(control.informed.wait(), name="first policy")
+        try:
+            await asyncio.wait({*tasks, stopping, informed}, return_when=asyncio.FIRST_COMPLETED)
+            if informed.done():
+                announce(served)
+            await asyncio.wait({*tasks, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (*tasks, stopping, informed):
+                task.cancel()
+            ended = await asyncio.gather(*tasks, return_exceptions=True)
+        for result in ended:
+            if isinstance(result, Exception):
+                raise result
+
+
+@asynccontextmanager
+async def _control_plane(hub: Hub) -> AsyncIterator[str]:
+    """Serve the hub on a socket that only this user can reach: credentials go over it, and no identity is proven."""
+
+    async def nothing_to_list() -> None:
+        """Files are read when they change, and hold all that there is."""
+
+    with tempfile.TemporaryDirectory(prefix="pointsman-") as folder:
+        address = f"unix:{folder}/control.sock"
+        server = grpc.aio.server()
+        service = ControlService(hub, identifier=ClaimedIdentity(), relist=nothing_to_list)
+        control_pb2_grpc.add_ControlServicer_to_server(service, server)
+        server.add_insecure_port(address)
+        await server.start()
+        try:
+            yield address
+        finally:
+            service.close()
+            await server.stop(grace=1)
+
+
+async def _follow(
+    files: tuple[Path, ...], *, stop: asyncio.Event, reload: Callable[[], World | None], hub: Hub
+) -> None:
+    # The folders are watched, since editors and ConfigMap mounts replace files rather than write into them.
+    folders = {(path if path.is_dir() else path.parent).resolve() for path in files}
+    with suppress(asyncio.CancelledError):
+        async for _ in awatch(*folders, debounce=_SETTLE_MS, step=_STEP_MS, stop_event=stop, recursive=False):
+            world = await asyncio.to_thread(reload)
+            if world is not None:
+                hub.update(world)
