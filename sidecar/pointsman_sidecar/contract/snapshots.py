@@ -3,7 +3,7 @@
 A sidecar never routes by half a policy: what it cannot read in full it rejects, and keeps what it had.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import TypeVar
 
@@ -84,16 +84,18 @@ def read_snapshot(update: control_pb2.SnapshotUpdate) -> Policy:
             f"{unknown} holds a field that this sidecar does not know: it is older than the policy"
         )
     snapshot = update.snapshot
-    providers = {each.name: _provider(each) for each in snapshot.providers}
-    models = {each.name: _model(each) for each in snapshot.models}
+    _check_twice("providers", [each.name for each in snapshot.providers])
+    _check_twice("models", [each.name for each in snapshot.models])
+    _at_least("limits.max_request_bytes", snapshot.limits.max_request_bytes, 1)
+    _at_least("limits.max_output_tokens", snapshot.limits.max_output_tokens, 0)
     policy = Policy(
         namespace=snapshot.policy.namespace,
         name=snapshot.policy.name,
         uid=snapshot.policy.uid,
         generation=snapshot.policy.generation,
         version=update.version,
-        providers=providers,
-        models=models,
+        providers={each.name: _provider(each) for each in snapshot.providers},
+        models={each.name: _model(each) for each in snapshot.models},
         default_model=snapshot.default_model,
         allow_pinning=snapshot.allow_pinning,
         routes=tuple(_route(each) for each in snapshot.routes),
@@ -109,6 +111,17 @@ def read_snapshot(update: control_pb2.SnapshotUpdate) -> Policy:
     )
     _check_names(policy)
     return policy
+
+
+def _check_twice(what: str, names: Sequence[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise SnapshotRejectedError(f"two {what} are named {name}")
+
+
+def _at_least(where: str, number: int, least: int) -> None:
+    if number < least:
+        raise SnapshotRejectedError(f"{where} is {number}; it must be {least} or more")
 
 
 def _check_names(policy: Policy) -> None:
@@ -140,20 +153,18 @@ def _provider(provider: snapshot_pb2.Provider) -> Provider:
 
 def _model(model: snapshot_pb2.Model) -> Model:
     where = f"model {model.name}"
-    try:
-        price = Price(
-            currency=model.price.currency,
-            input=Decimal(model.price.input),
-            cached_input=Decimal(model.price.cached_input),
-            output=Decimal(model.price.output),
-        )
-    except InvalidOperation:
-        raise SnapshotRejectedError(f"{where} has a price that is not a decimal number") from None
+    _at_least(f"{where}: context_window", model.context_window, 1)
+    _at_least(f"{where}: max_output_tokens", model.max_output_tokens, 1)
     return Model(
         name=model.name,
         provider=model.provider,
         provider_model=model.provider_model,
-        price=price,
+        price=Price(
+            currency=model.price.currency,
+            input=_amount(where, model.price.input),
+            cached_input=_amount(where, model.price.cached_input),
+            output=_amount(where, model.price.output),
+        ),
         context_window=model.context_window,
         max_output_tokens=model.max_output_tokens,
         input_modalities=_known(where, model.input_modalities, MODALITIES),
@@ -161,9 +172,21 @@ def _model(model: snapshot_pb2.Model) -> Model:
     )
 
 
+def _amount(where: str, text: str) -> Decimal:
+    try:
+        amount = Decimal(text)
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if not (amount.is_finite() and amount >= 0):
+        raise SnapshotRejectedError(f"{where} has a price that is not a decimal number of 0 or more")
+    return amount
+
+
 def _route(route: snapshot_pb2.Route) -> Route:
     where = f"route {route.name}"
     arms = tuple(Arm(model=arm.model, weight=arm.weight) for arm in route.arms)
+    if any(arm.weight < 0 for arm in arms):
+        raise SnapshotRejectedError(f"{where} has an arm with a weight below 0")
     if not any(arm.weight > 0 for arm in arms):
         raise SnapshotRejectedError(f"{where} has no arm with a weight above 0")
     return Route(
@@ -226,7 +249,8 @@ def _one(where: str, number: int, table: Mapping[int, _Value]) -> _Value:
 
 
 def _seconds(where: str, duration: Duration) -> float:
-    seconds: float = duration.ToTimedelta().total_seconds()
+    # Not by way of a timedelta, which cannot hold all that a Duration can.
+    seconds = duration.seconds + duration.nanos / 1e9
     if not 0 < seconds <= _LONGEST_TIMEOUT:
         raise SnapshotRejectedError(f"{where} is {seconds:g} s; it must be above 0 and at most {_LONGEST_TIMEOUT:g} s")
     return seconds

@@ -72,16 +72,20 @@ def _holds(matcher: Matcher, features: Features) -> bool:
 
 
 def _describe(matcher: Matcher, features: Features) -> str:
+    """What the matcher found in the request where it holds, what it asks for where it does not."""
+    holds = _holds(matcher, features)
     match matcher:
         case SeverityIn():
-            names = (severity.name.capitalize() for severity in sorted(matcher.severities))
-            return f"severity {_choice(names)}"
+            found = [features.severity] if holds and features.severity else sorted(matcher.severities)
+            return f"severity {_choice(severity.name.capitalize() for severity in found)}"
         case MetadataExists():
             return f"metadata {matcher.key} {'given' if matcher.exists else 'absent'}"
         case MetadataIn():
-            return f"metadata {matcher.key} {_choice(sorted(matcher.values))}"
+            values = [features.metadata[matcher.key]] if holds else sorted(matcher.values)
+            return f"metadata {matcher.key} {_choice(values)}"
         case ModalityIn():
-            return f"{_choice(sorted(matcher.modalities))} in the messages"
+            modalities = matcher.modalities & features.modalities if holds else matcher.modalities
+            return f"{_choice(sorted(modalities))} in the messages"
         case InputTokens():
             bounds = [
                 *([f"at least {matcher.at_least:,}"] if matcher.at_least is not None else []),
