@@ -41,11 +41,12 @@ cluster-binaries: $(VENV)/.installed ## Build etcd, kube-apiserver and kubectl i
 	@PYTHONPATH=tests $(BIN)/python -m cluster.harness.binaries
 
 .PHONY: lint
-lint: $(VENV)/.installed node_modules/.installed ## Check style, types, import contracts and protos.
+lint: $(VENV)/.installed node_modules/.installed ## Check style, types, import contracts, protos and generated docs.
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --config pyproject.toml
+	@$(BIN)/python tools/api_reference.py --check
 	@cd protos && ../node_modules/.bin/buf lint && ../node_modules/.bin/buf format --exit-code -d
 
 .PHONY: format
@@ -57,6 +58,10 @@ format: $(VENV)/.installed node_modules/.installed ## Format Python and protos.
 .PHONY: generate
 generate: $(VENV)/.installed ## Generate code from protos/ and crds/ anew.
 	@$(BIN)/python build_hooks/generate.py
+
+.PHONY: docs
+docs: $(VENV)/.installed ## Write docs/api.md anew from the CRDs.
+	@$(BIN)/python tools/api_reference.py
 
 .PHONY: lock
 lock: ## Lock the requirements anew (needs uv).
