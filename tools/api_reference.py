@@ -15,7 +15,7 @@ REFERENCE = ROOT / "docs" / "api.md"
 _INTRODUCTION = """\
 # The resources
 
-Every field, from the CustomResourceDefinitions themselves (`make docs` writes this page anew). A cluster shows the same:
+Every field, from the CustomResourceDefinitions themselves (`make docs` writes this page). A cluster shows the same:
 `kubectl explain modelroutingpolicy.spec --recursive`. Durations are written `500ms`, `30s` or `2m`; money is a decimal
 in quotes; every list and text has a maximum.
 """

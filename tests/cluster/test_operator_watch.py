@@ -128,7 +128,7 @@ def eventually(look: Callable[[], T], expected: Callable[[T], bool], *, seconds:
 
 
 @pytest.fixture(scope="module")
-def service_account(cluster: Cluster, crds: None) -> tuple[str, Path]:
+def service_account(cluster: Cluster, crds: None) -> tuple[str, Path]:  # noqa: ARG001 - served before it is needed
     """The operator's namespace, and a kubeconfig with the operator's rights."""
     namespace = cluster.namespace("pointsman-system")
     kubeconfig = cluster.kubeconfig_for("operator", namespace=namespace)
@@ -170,7 +170,7 @@ def operator(service_account: tuple[str, Path], tmp_path_factory: pytest.TempPat
 
 
 @pytest.fixture
-def app(cluster: Cluster, crds: None) -> App:
+def app(cluster: Cluster, crds: None) -> App:  # noqa: ARG001 - served before it is needed
     """A namespace with a sound policy."""
     made = App(cluster=cluster, namespace=cluster.namespace("shop"), provider=cluster.unique("openai"))
     made.apply_provider()
@@ -300,7 +300,8 @@ async def test_of_two_policies_for_a_pod_the_loser_says_so(operator: Operator, a
         assert app.condition("Conflict", "special")[0] == "False"
 
 
-async def test_a_status_once_written_is_left_alone(operator: Operator, app: App) -> None:
+@pytest.mark.usefixtures("operator")
+def test_a_status_once_written_is_left_alone(app: App) -> None:
     eventually(lambda: app.condition("Ready"), lambda seen: seen[0] == "True")
     written = app.get()["metadata"]["resourceVersion"]
 

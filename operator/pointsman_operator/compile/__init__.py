@@ -1,0 +1,24 @@
+"""From resources to what sidecars are sent: pure, and the same everywhere.
+
+The operator, its status, the standalone command and `pointsman check` all call these functions, so that they cannot
+differ in their verdict. No I/O, no clock, no randomness, no Kubernetes client and no event loop may enter.
+"""
+
+from pointsman_operator.compile.access import Access, grant_access
+from pointsman_operator.compile.policy import Compiled, compile_policy
+from pointsman_operator.compile.providers import check_provider, secret_problems
+from pointsman_operator.compile.selection import Claim, claim_of, select
+from pointsman_operator.compile.selectors import matches
+
+__all__ = [
+    "Access",
+    "Claim",
+    "Compiled",
+    "check_provider",
+    "claim_of",
+    "compile_policy",
+    "grant_access",
+    "matches",
+    "secret_problems",
+    "select",
+]

@@ -1,0 +1,156 @@
+"""A policy and its providers, compiled to a snapshot or refused with reasons."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from pointsman_api.v1 import snapshot_pb2 as snapshot
+from pointsman_operator.compile.conditions import required_modalities
+from pointsman_operator.compile.providers import allows, check_provider
+from pointsman_operator.compile.selectors import selector_problems
+from pointsman_operator.compile.snapshots import Source, build_snapshot
+from pointsman_operator.resources.metadata import Key
+from pointsman_operator.resources.parse import INVALID_SPEC
+from pointsman_operator.resources.policy import ModelRoutingPolicy, Route
+from pointsman_operator.resources.problem import Problem
+from pointsman_operator.resources.provider import ModelProvider, OfferedModel
+from pointsman_operator.resources.unreadable import Unreadable
+
+PROVIDER_NOT_FOUND = "ProviderNotFound"
+PROVIDER_INVALID = "ProviderInvalid"
+NAMESPACE_NOT_ALLOWED = "NamespaceNotAllowed"
+MODEL_NOT_FOUND = "ModelNotFound"
+INCAPABLE_MODEL = "IncapableModel"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compiled:
+    """A snapshot and the hash of its content. The snapshot is not to be changed."""
+
+    snapshot: snapshot.Snapshot
+    version: str
+
+    @property
+    def provider_names(self) -> frozenset[str]:
+        """The providers that its models need."""
+        return frozenset(provider.name for provider in self.snapshot.providers)
+
+
+def compile_policy(
+    policy: ModelRoutingPolicy | Unreadable,
+    *,
+    providers: Mapping[Key, ModelProvider | Unreadable],
+    namespace_labels: Mapping[str, str],
+) -> Compiled | tuple[Problem, ...]:
+    """Compile the policy, or say all that keeps it from being in force. The same input gives the same version."""
+    if isinstance(policy, Unreadable):
+        return policy.problems
+    problems: list[Problem] = []
+    if policy.spec.selector is not None:
+        problems += selector_problems(policy.spec.selector, path="spec.selector")
+    sources: dict[str, Source] = {}
+    for index, used in enumerate(policy.spec.models):
+        found = _source(policy, index=index, providers=providers, namespace_labels=namespace_labels)
+        if isinstance(found, Problem):
+            problems.append(found)
+        else:
+            sources[used.name] = found
+    problems += _name_problems(policy)
+    if not problems:  # what a route's models can do is known only once they all are
+        problems += _capability_problems(policy, sources)
+    if problems:
+        return tuple(problems)
+    try:
+        content = build_snapshot(policy, sources)
+    except ValueError as error:
+        return (Problem(path="spec", reason=INVALID_SPEC, message=str(error)),)
+    version = hashlib.sha256(content.SerializeToString(deterministic=True)).hexdigest()
+    return Compiled(snapshot=content, version=version)
+
+
+def _source(
+    policy: ModelRoutingPolicy,
+    *,
+    index: int,
+    providers: Mapping[Key, ModelProvider | Unreadable],
+    namespace_labels: Mapping[str, str],
+) -> Source | Problem:
+    used = policy.spec.models[index]
+    name = used.provider_ref.name
+    where = f"spec.models[{index}]"
+    provider = providers.get(Key("", name))
+    if provider is None:
+        return Problem(
+            path=f"{where}.providerRef",
+            reason=PROVIDER_NOT_FOUND,
+            message=f"there is no ModelProvider {name}; create it, or name one that `kubectl get modelproviders` lists",
+        )
+    wrong = check_provider(provider)
+    if isinstance(provider, Unreadable) or wrong:
+        return Problem(
+            path=f"{where}.providerRef",
+            reason=PROVIDER_INVALID,
+            message=f"ModelProvider {name} cannot be used until it is mended; its {wrong[0]}",
+        )
+    if not allows(provider, namespace_labels):
+        return Problem(
+            path=f"{where}.providerRef",
+            reason=NAMESPACE_NOT_ALLOWED,
+            message=f"ModelProvider {name} does not allow namespace {policy.metadata.namespace}; "
+            "its allowedNamespaces must match the namespace's labels",
+        )
+    offered = next((each for each in provider.spec.models if each.name == used.model), None)
+    if offered is None:
+        return Problem(
+            path=f"{where}.model",
+            reason=MODEL_NOT_FOUND,
+            message=f"ModelProvider {name} has no model {used.model}; it has {_listed(provider.spec.models)}",
+        )
+    return Source(used=used, provider=provider, offered=offered)
+
+
+def _listed(models: tuple[OfferedModel, ...], *, most: int = 10) -> str:
+    names = [model.name for model in models]
+    rest = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + rest
+
+
+def _name_problems(policy: ModelRoutingPolicy) -> Iterator[Problem]:
+    # The CRD refuses these too. They are asked again because Kubernetes lets an object that a tightened rule would
+    # refuse live on, and a snapshot with a dangling name could not be routed by.
+    spec = policy.spec
+    names = {model.name for model in spec.models}
+    uses = [("spec.defaultModel", spec.default_model)]
+    for index, route in enumerate(spec.routes):
+        where = f"spec.routes[{index}]"
+        if route.model is None and route.split is None:
+            yield Problem(path=where, reason=INVALID_SPEC, message="a route needs exactly one of model and split")
+        uses += [(f"{where}.{path}", model) for path, model in _choices(route)]
+        uses += [(f"{where}.fallbacks[{at}]", model) for at, model in enumerate(route.fallbacks or ())]
+    uses += [(f"spec.resilience.fallbacks[{at}]", model) for at, model in enumerate(spec.resilience.fallbacks)]
+    for path, model in uses:
+        if model not in names:
+            yield Problem(path=path, reason=INVALID_SPEC, message=f"{model} is not the name of one of models")
+
+
+def _choices(route: Route) -> Iterator[tuple[str, str]]:
+    if route.model is not None:
+        yield "model", route.model
+    if route.split is not None:
+        for index, arm in enumerate(route.split.arms):
+            yield f"split.arms[{index}].model", arm.model
+
+
+def _capability_problems(policy: ModelRoutingPolicy, sources: Mapping[str, Source]) -> Iterator[Problem]:
+    for index, route in enumerate(policy.spec.routes):
+        fallbacks = policy.spec.resilience.fallbacks if route.fallbacks is None else route.fallbacks
+        models = [*(model for _, model in _choices(route)), *fallbacks]
+        for path, modalities in required_modalities(route.when):
+            if not any(modalities.intersection(sources[model].offered.input_modalities) for model in models):
+                wanted = " or ".join(sorted(modalities))
+                yield Problem(
+                    path=f"spec.routes[{index}].when.{path}",
+                    reason=INCAPABLE_MODEL,
+                    message=f"route {route.name} is for requests with {wanted}, which none of its models takes "
+                    f"({', '.join(dict.fromkeys(models))}); give it a model that does",
+                )

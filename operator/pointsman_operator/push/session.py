@@ -1,0 +1,176 @@
+"""One connected sidecar: what it has, what it was sent, what it answered. No I/O."""
+
+import asyncio
+from dataclasses import dataclass
+from itertools import count
+
+from pointsman_api.v1 import control_pb2 as control
+from pointsman_operator.compile import Compiled
+from pointsman_operator.push.identity import Peer
+from pointsman_operator.push.targets import Program, Target, Withhold
+from pointsman_operator.resources import Kind
+
+CONTRACT_VERSION = 1
+# As long as a policy's status takes it.
+LONGEST_REASON = 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """The snapshot that a sidecar has in force, as far as the operator needs to know."""
+
+    version: str
+    policy_uid: str
+    provider_names: frozenset[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rejection:
+    """A snapshot that a sidecar would not put in force."""
+
+    version: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Sent:
+    """An update that waits for its answer: a snapshot, or the news that there is none."""
+
+    nonce: str
+    compiled: Compiled | None
+
+
+class Session:
+    """The operator's side of one stream.
+
+    At most one update waits for its answer. Meanwhile the target may change as often as it will: only the latest counts
+    when the answer is there, so that nothing queues up for a slow sidecar.
+    """
+
+    def __init__(self, *, peer: Peer, hello: control.Hello) -> None:
+        self.peer = peer
+        self.held = _held(hello)
+        self.rejection: Rejection | None = None
+        # Set whenever there may be something to send; cleared by whoever looks.
+        self.wake = asyncio.Event()
+        self.replaced = False
+        self._target: Target | None = None
+        self._sent: _Sent | None = None
+        self._sent_access: control.AccessUpdate | None = None
+        self._told_why_none: str | None = None
+        self._nonces = count(1)
+
+    @property
+    def target(self) -> Target | None:
+        """What the sidecar should have been told; None only before the hub has decided."""
+        return self._target
+
+    @property
+    def held_uid(self) -> str:
+        """The policy whose snapshot it has in force; empty where it has none."""
+        return "" if self.held is None else self.held.policy_uid
+
+    @property
+    def awaits_answer(self) -> bool:
+        """Whether an update was sent and not answered yet."""
+        return self._sent is not None
+
+    def providers_in_use(self) -> frozenset[str]:
+        """The providers of the snapshot that it has, and of the one that it may just be putting in force."""
+        names = frozenset[str]() if self.held is None else self.held.provider_names
+        if self._sent is not None and self._sent.compiled is not None:
+            names |= self._sent.compiled.provider_names
+        return names
+
+    def aim(self, target: Target) -> None:
+        """Set what the sidecar should be told."""
+        self._target = target
+        self.wake.set()
+
+    def next_update(self) -> control.ConnectResponse | None:
+        """What to send now, if anything; whoever asks must send it."""
+        if self._target is None:
+            return None
+        # Before the snapshot that needs it, so that its first request finds the providers open.
+        access = self._target.access.update
+        if access != self._sent_access:
+            self._sent_access = access
+            return control.ConnectResponse(access=access)
+        if self._sent is not None:
+            return None
+        match self._target.decision.action:
+            case Program(compiled=compiled):
+                return self._snapshot(compiled)
+            case Withhold(reason=reason):
+                return self._no_policy(reason)
+        return None
+
+    def acknowledge(self, nonce: str) -> bool:
+        """Take an ACK; false where it answers nothing that is waited for."""
+        sent = self._answered(nonce)
+        if sent is None:
+            return False
+        self.rejection = None
+        if sent.compiled is None:
+            self.held = None
+        else:
+            self.held = Held(
+                version=sent.compiled.version,
+                policy_uid=sent.compiled.snapshot.policy.uid,
+                provider_names=sent.compiled.provider_names,
+            )
+        return True
+
+    def reject(self, nonce: str, reason: str) -> bool:
+        """Take a NACK; false where it answers nothing that is waited for."""
+        sent = self._answered(nonce)
+        if sent is None:
+            return False
+        if sent.compiled is not None:
+            self.rejection = Rejection(version=sent.compiled.version, reason=reason[:LONGEST_REASON])
+        return True
+
+    def _answered(self, nonce: str) -> _Sent | None:
+        sent = self._sent
+        if sent is None or sent.nonce != nonce:
+            return None
+        self._sent = None
+        self.wake.set()
+        return sent
+
+    def _snapshot(self, compiled: Compiled) -> control.ConnectResponse | None:
+        if self.held is not None and self.held.version == compiled.version:
+            self.rejection = None
+            return None
+        if self.rejection is not None and self.rejection.version == compiled.version:
+            return None
+        self._told_why_none = None
+        self._sent = _Sent(nonce=str(next(self._nonces)), compiled=compiled)
+        return control.ConnectResponse(
+            snapshot=control.SnapshotUpdate(
+                contract_version=CONTRACT_VERSION,
+                version=compiled.version,
+                generation=compiled.snapshot.policy.generation,
+                nonce=self._sent.nonce,
+                snapshot=compiled.snapshot,
+            )
+        )
+
+    def _no_policy(self, reason: str) -> control.ConnectResponse | None:
+        if self._told_why_none == reason:
+            return None
+        self._told_why_none = reason
+        self._sent = _Sent(nonce=str(next(self._nonces)), compiled=None)
+        return control.ConnectResponse(no_policy=control.NoPolicy(nonce=self._sent.nonce, reason=reason))
+
+
+def _held(hello: control.Hello) -> Held | None:
+    """What a sidecar says it has. A snapshot without its policy among what is known would be no snapshot of ours."""
+    policies = [known.uid for known in hello.known if known.kind == Kind.POLICY]
+    if not hello.snapshot_version or not policies:
+        return None
+    return Held(
+        version=hello.snapshot_version,
+        policy_uid=policies[0],
+        provider_names=frozenset(known.name for known in hello.known if known.kind == Kind.PROVIDER),
+    )

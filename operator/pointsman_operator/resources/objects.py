@@ -1,0 +1,21 @@
+"""Kubernetes' own objects, cut down to what matters here."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pointsman_operator.resources.metadata import Metadata
+
+
+@dataclass(frozen=True, kw_only=True)
+class Namespace:
+    """A namespace: its labels decide which providers it may use."""
+
+    metadata: Metadata
+
+
+@dataclass(frozen=True, kw_only=True)
+class Secret:
+    """A Secret of the operator's namespace: the keys that providers refer to, decoded. Its values are never printed."""
+
+    metadata: Metadata
+    data: Mapping[str, str] = field(repr=False)

@@ -1,0 +1,143 @@
+"""ModelRoutingPolicy, as crds/modelroutingpolicies.pointsman.dev.yaml defines it.
+
+Defaults stand in the CRD alone: the API server fills them in, and so does whoever reads a file.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import Field
+
+from pointsman_operator.resources.base import Model, NarrowingModel
+from pointsman_operator.resources.metadata import Metadata
+from pointsman_operator.resources.selector import LabelSelector
+
+SeverityName = Literal["Low", "Medium", "High", "Critical"]
+ModalityName = Literal["Text", "Image", "Audio"]
+
+
+class ProviderRef(Model):
+    """A provider by name."""
+
+    kind: Literal["ModelProvider"]
+    name: str
+
+
+class UsedModel(Model):
+    """A model that the policy may use, under its local name."""
+
+    name: str
+    provider_ref: ProviderRef
+    model: str
+
+
+class SeverityMatcher(NarrowingModel):
+    """How much hangs on the answer."""
+
+    in_: tuple[SeverityName, ...] = Field(alias="in", strict=False)
+
+
+class MetadataMatcher(NarrowingModel):
+    """One entry of the request's metadata."""
+
+    key: str
+    exists: bool | None = None
+    equals: str | None = None
+    in_: tuple[str, ...] | None = Field(default=None, alias="in", strict=False)
+
+
+class ModalityMatcher(NarrowingModel):
+    """What the messages hold."""
+
+    in_: tuple[ModalityName, ...] = Field(alias="in", strict=False)
+
+
+class TokensMatcher(NarrowingModel):
+    """The estimated size."""
+
+    at_least: int | None = None
+    less_than: int | None = None
+
+
+class Matcher(NarrowingModel):
+    """All of the tests that are set must hold."""
+
+    severity: SeverityMatcher | None = None
+    metadata: MetadataMatcher | None = None
+    modality: ModalityMatcher | None = None
+    estimated_input_tokens: TokensMatcher | None = None
+
+
+class When(Matcher):
+    """Everything that is set must hold."""
+
+    any: tuple[Matcher, ...] = Field(default=(), strict=False)
+    all: tuple[Matcher, ...] = Field(default=(), strict=False)
+    not_: tuple[Matcher, ...] = Field(default=(), alias="not", strict=False)
+
+
+class Arm(Model):
+    """A model and its weight."""
+
+    model: str
+    weight: int
+
+
+class Split(Model):
+    """Several models by weight."""
+
+    sticky_by: Literal["User", "Session", "Request"]
+    arms: tuple[Arm, ...] = Field(strict=False)
+
+
+class Route(Model):
+    """A rule and the model, or models, that answer by it."""
+
+    name: str
+    when: When
+    model: str | None = None
+    split: Split | None = None
+    fallbacks: tuple[str, ...] | None = Field(default=None, strict=False)
+
+
+class Timeouts(Model):
+    """How long to wait, as durations such as 15s."""
+
+    connect: str
+    first_token: str
+    attempt: str
+    total: str
+
+
+class Resilience(Model):
+    """What happens when a model does not answer."""
+
+    timeouts: Timeouts
+    fallbacks: tuple[str, ...] = Field(default=(), strict=False)
+
+
+class Limits(Model):
+    """What one request may ask for."""
+
+    max_request_bytes: str
+    max_output_tokens: int | None = None
+
+
+class ModelRoutingPolicySpec(Model):
+    """What applies to which pods."""
+
+    selector: LabelSelector | None = None
+    models: tuple[UsedModel, ...] = Field(strict=False)
+    default_model: str
+    allow_pinning: bool
+    routes: tuple[Route, ...] = Field(default=(), strict=False)
+    resilience: Resilience
+    limits: Limits
+
+
+class ModelRoutingPolicy(Model):
+    """Which models pods may use, and which of them answers which request."""
+
+    metadata: Metadata
+    spec: ModelRoutingPolicySpec
+    status: Mapping[str, Any] = Field(default_factory=dict)

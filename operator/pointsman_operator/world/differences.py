@@ -1,0 +1,72 @@
+"""What is different between two worlds, as far as anything follows from it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from pointsman_operator.resources import Key, ModelProvider, ModelRoutingPolicy, Namespace, Secret, Unreadable
+from pointsman_operator.world.world import World
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Differences:
+    """The keys at which two worlds differ.
+
+    `policies`, `providers`, `namespaces` and `secrets` differ in what they say; `policy_objects` and `provider_objects`
+    in anything, such as the status that the operator itself wrote.
+    """
+
+    policies: frozenset[Key]
+    providers: frozenset[Key]
+    namespaces: frozenset[Key]
+    secrets: frozenset[Key]
+    policy_objects: frozenset[Key]
+    provider_objects: frozenset[Key]
+
+
+def differences(before: World, after: World) -> Differences:
+    """Compare two worlds."""
+    policy_objects = _changed(before.policies, after.policies)
+    provider_objects = _changed(before.providers, after.providers)
+    return Differences(
+        policies=_telling(policy_objects, before.policies, after.policies, _same_spec),
+        providers=_telling(provider_objects, before.providers, after.providers, _same_spec),
+        namespaces=_telling(
+            _changed(before.namespaces, after.namespaces), before.namespaces, after.namespaces, _same_labels
+        ),
+        secrets=_telling(_changed(before.secrets, after.secrets), before.secrets, after.secrets, _same_data),
+        policy_objects=policy_objects,
+        provider_objects=provider_objects,
+    )
+
+
+def _changed(before: Mapping[Key, T], after: Mapping[Key, T]) -> frozenset[Key]:
+    if before is after:
+        return frozenset()
+    return frozenset(key for key in before.keys() | after.keys() if before.get(key) is not after.get(key))
+
+
+def _telling(
+    keys: frozenset[Key], before: Mapping[Key, T], after: Mapping[Key, T], same: Callable[[T, T], bool]
+) -> frozenset[Key]:
+    return frozenset(key for key in keys if key not in before or key not in after or not same(before[key], after[key]))
+
+
+def _same_spec(
+    one: ModelRoutingPolicy | ModelProvider | Unreadable, other: ModelRoutingPolicy | ModelProvider | Unreadable
+) -> bool:
+    return (
+        one.metadata.uid == other.metadata.uid
+        and one.metadata.generation == other.metadata.generation
+        and one.spec == other.spec
+    )
+
+
+def _same_labels(one: Namespace, other: Namespace) -> bool:
+    return one.metadata.labels == other.metadata.labels
+
+
+def _same_data(one: Secret, other: Secret) -> bool:
+    return one.data == other.data

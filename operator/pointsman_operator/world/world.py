@@ -1,0 +1,155 @@
+"""All that is known of the cluster, as one value."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any, Self, TypeVar
+
+from pointsman_operator.resources import (
+    Key,
+    Kind,
+    MalformedObjectError,
+    ModelProvider,
+    ModelRoutingPolicy,
+    Namespace,
+    Secret,
+    Unreadable,
+    parse_metadata,
+    parse_namespace,
+    parse_policy,
+    parse_provider,
+    parse_secret,
+)
+from pointsman_operator.world.shelf import Shelf
+
+T = TypeVar("T", ModelRoutingPolicy | Unreadable, ModelProvider | Unreadable, Namespace, Secret)
+
+
+class Change(StrEnum):
+    """What a watch says of an object."""
+
+    WRITTEN = "written"
+    DELETED = "deleted"
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """A shelf for each kind. `observe` and `relist` return the next world, or this one where there is nothing new."""
+
+    policy_shelf: Shelf[ModelRoutingPolicy | Unreadable] = field(default_factory=Shelf)
+    provider_shelf: Shelf[ModelProvider | Unreadable] = field(default_factory=Shelf)
+    namespace_shelf: Shelf[Namespace] = field(default_factory=Shelf)
+    secret_shelf: Shelf[Secret] = field(default_factory=Shelf)
+
+    @property
+    def ready(self) -> bool:
+        """Whether each kind was listed, so that what is not here does not exist."""
+        shelves = (self.policy_shelf, self.provider_shelf, self.namespace_shelf, self.secret_shelf)
+        return all(shelf.listed is not None for shelf in shelves)
+
+    @property
+    def policies(self) -> Mapping[Key, ModelRoutingPolicy | Unreadable]:
+        """The policies by namespace and name."""
+        return self.policy_shelf.objects
+
+    @property
+    def providers(self) -> Mapping[Key, ModelProvider | Unreadable]:
+        """The providers by name; their namespace is empty."""
+        return self.provider_shelf.objects
+
+    @property
+    def namespaces(self) -> Mapping[Key, Namespace]:
+        """The namespaces by name; their own namespace is empty."""
+        return self.namespace_shelf.objects
+
+    @property
+    def secrets(self) -> Mapping[Key, Secret]:
+        """The Secrets of the operator's namespace."""
+        return self.secret_shelf.objects
+
+    def namespace_labels(self, name: str) -> Mapping[str, str]:
+        """The labels of a namespace; none where it is not known, so that it is allowed nothing by labels."""
+        namespace = self.namespaces.get(Key("", name))
+        return {} if namespace is None else namespace.metadata.labels
+
+    def listed(self, kind: Kind) -> int:
+        """The version of the newest list of a kind; 0 before the first."""
+        shelves = {
+            Kind.POLICY: self.policy_shelf.listed,
+            Kind.PROVIDER: self.provider_shelf.listed,
+            Kind.NAMESPACE: self.namespace_shelf.listed,
+            Kind.SECRET: self.secret_shelf.listed,
+        }
+        return shelves[kind] or 0
+
+    def observe(self, kind: Kind, change: Change, value: Mapping[str, Any]) -> Self:
+        """An object was written or deleted. Raise MalformedObjectError if it is no object at all."""
+        match kind:
+            case Kind.POLICY:
+                policies = _observed(self.policy_shelf, change, value, parse_policy)
+                return self if policies is self.policy_shelf else replace(self, policy_shelf=policies)
+            case Kind.PROVIDER:
+                providers = _observed(self.provider_shelf, change, value, parse_provider)
+                return self if providers is self.provider_shelf else replace(self, provider_shelf=providers)
+            case Kind.NAMESPACE:
+                namespaces = _observed(self.namespace_shelf, change, value, parse_namespace)
+                return self if namespaces is self.namespace_shelf else replace(self, namespace_shelf=namespaces)
+            case Kind.SECRET:
+                secrets = _observed(self.secret_shelf, change, value, parse_secret)
+                return self if secrets is self.secret_shelf else replace(self, secret_shelf=secrets)
+
+    def relist(self, kind: Kind, values: Iterable[Mapping[str, Any]], *, resource_version: str) -> Self:
+        """All objects of a kind were listed, as they stood at `resource_version`.
+
+        An object without a resourceVersion of its own, as files give it, is as new as the list.
+        """
+        version = _number(resource_version)
+        match kind:
+            case Kind.POLICY:
+                return replace(self, policy_shelf=_relisted(self.policy_shelf, values, version, parse_policy))
+            case Kind.PROVIDER:
+                return replace(self, provider_shelf=_relisted(self.provider_shelf, values, version, parse_provider))
+            case Kind.NAMESPACE:
+                return replace(self, namespace_shelf=_relisted(self.namespace_shelf, values, version, parse_namespace))
+            case Kind.SECRET:
+                # What is kept of a Secret depends on what refers to it, so the same version may hold more than it did.
+                secrets = _relisted(self.secret_shelf, values, version, parse_secret, reuse=False)
+                return replace(self, secret_shelf=secrets)
+
+
+def _observed(
+    shelf: Shelf[T], change: Change, value: Mapping[str, Any], parse: Callable[[Mapping[str, Any]], T]
+) -> Shelf[T]:
+    parsed = parse(value)
+    key, version = parsed.metadata.key, _number(parsed.metadata.resource_version)
+    if change is Change.DELETED:
+        return shelf.remove(key, version=version)
+    return shelf.put(key, parsed, version=version)
+
+
+def _relisted(
+    shelf: Shelf[T],
+    values: Iterable[Mapping[str, Any]],
+    version: int,
+    parse: Callable[[Mapping[str, Any]], T],
+    *,
+    reuse: bool = True,
+) -> Shelf[T]:
+    listed: dict[Key, tuple[T, int]] = {}
+    for value in values:
+        metadata = parse_metadata(value)
+        own = _number(metadata.resource_version) if metadata.resource_version else version
+        known = shelf.objects.get(metadata.key)
+        # Most of what a periodic list brings is known, and reading it again is what would cost.
+        if reuse and known is not None and shelf.versions[metadata.key] == own:
+            listed[metadata.key] = (known, own)
+        else:
+            listed[metadata.key] = (parse(value), own)
+    return shelf.relist(listed, version=version)
+
+
+def _number(resource_version: str) -> int:
+    # Kubernetes promises that the resourceVersions of one kind compare as numbers.
+    if not resource_version.isdecimal():
+        raise MalformedObjectError(f"a resourceVersion that is no number: {resource_version!r}")
+    return int(resource_version)

@@ -1,0 +1,136 @@
+"""Statuses are written where they differ, once, and again where that failed."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from pointsman_operator.push import Hub, HubMetrics
+from pointsman_operator.resources import Key, Kind
+from pointsman_operator.status import StatusConflictError, StatusMetrics, StatusUnavailableError, StatusWriter
+from pointsman_operator.status import writer as writer_module
+from pointsman_operator.world import Change
+from pure.operator.objects import OPERATOR_NAMESPACE, Json, policy, provider, world
+from support.waiting import until
+
+NOW = datetime(2026, 3, 1, 10, tzinfo=UTC)
+
+
+@dataclass
+class Client:
+    """Takes writes and gives back the object under its next version; fails first with what it is told to."""
+
+    objects: dict[Key, Json]
+    failures: list[Exception] = field(default_factory=list)
+    written: list[tuple[Kind, Key, str, Mapping[str, Any]]] = field(default_factory=list)
+
+    async def write_status(
+        self, kind: Kind, key: Key, *, resource_version: str, status: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        """Write a status."""
+        if self.failures:
+            raise self.failures.pop(0)
+        self.written.append((kind, key, resource_version, status))
+        there = self.objects[key]
+        version = str(int(resource_version) + 1)
+        self.objects[key] = {**there, "metadata": {**there["metadata"], "resourceVersion": version}, "status": status}
+        return self.objects[key]
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SETTLE_SECONDS", "FIRST_RETRY_SECONDS", "LAST_RETRY_SECONDS"):
+        monkeypatch.setattr(writer_module, name, 0.01)
+
+
+@asynccontextmanager
+async def writing(client: Client, registry: CollectorRegistry) -> AsyncIterator[Hub]:
+    """A writer at work on a hub that knows the client's objects."""
+    hub = Hub(secrets_namespace=OPERATOR_NAMESPACE, metrics=HubMetrics(registry))
+    writer = StatusWriter(
+        hub,
+        client=client,
+        observe=lambda kind, value: hub.update(hub.world.observe(kind, Change.WRITTEN, value)),
+        secrets_namespace=OPERATOR_NAMESPACE,
+        now=lambda: NOW,
+        metrics=StatusMetrics(registry),
+    )
+    task = asyncio.create_task(writer.run())
+    try:
+        yield hub
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def objects() -> dict[Key, Json]:
+    return {Key("shop", "support"): policy(version=5), Key("", "openai"): provider(version=6)}
+
+
+def known(client: Client) -> Any:
+    return world(
+        policies=[client.objects[Key("shop", "support")]], providers=[client.objects[Key("", "openai")]], version=9
+    )
+
+
+async def test_each_status_is_written_once() -> None:
+    client, registry = Client(objects()), CollectorRegistry()
+    async with writing(client, registry) as hub:
+        hub.update(known(client))
+        await until(lambda: len(client.written) == 2)
+        # A later write of the same namespace comes after whatever the earlier ones brought about.
+        client.objects[Key("shop", "other")] = policy("other", version=20, selector={"matchLabels": {"a": "b"}})
+        hub.update(hub.world.observe(Kind.POLICY, Change.WRITTEN, client.objects[Key("shop", "other")]))
+        await until(lambda: len(client.written) >= 3)
+
+    assert [(kind, key.name, version) for kind, key, version, _ in client.written] == [
+        (Kind.PROVIDER, "openai", "6"),
+        (Kind.POLICY, "support", "5"),
+        (Kind.POLICY, "other", "20"),
+    ]
+    assert registry.get_sample_value("pointsman_operator_status_writes_total", {"result": "written"}) == 3
+
+
+async def test_a_write_that_failed_is_tried_until_it_succeeds() -> None:
+    client, registry = Client(objects()), CollectorRegistry()
+    client.failures = [StatusUnavailableError("away")] * 5 + [StatusConflictError("newer")]
+    async with writing(client, registry) as hub:
+        hub.update(known(client))
+
+        await until(lambda: len(client.written) == 2)
+
+    assert registry.get_sample_value("pointsman_operator_status_writes_total", {"result": "failed"}) == 5
+    assert registry.get_sample_value("pointsman_operator_status_writes_total", {"result": "conflict"}) == 1
+
+
+async def test_the_status_of_what_is_deleted_meanwhile_is_given_up() -> None:
+    client, registry = Client(objects()), CollectorRegistry()
+    client.failures = [StatusConflictError("gone")] * 2
+    async with writing(client, registry) as hub:
+        hub.update(known(client))
+        await until(lambda: not client.failures)
+        deleted = policy(version=30)
+        hub.update(hub.world.observe(Kind.POLICY, Change.DELETED, deleted))
+
+        await until(lambda: len(client.written) >= 1)
+
+    assert [kind for kind, *_ in client.written if kind is Kind.POLICY] == []
+
+
+async def test_somebody_elses_change_of_a_status_is_put_right() -> None:
+    client, registry = Client(objects()), CollectorRegistry()
+    async with writing(client, registry) as hub:
+        hub.update(known(client))
+        await until(lambda: len(client.written) == 2)
+        there = client.objects[Key("shop", "support")]
+        meddled = {**there, "metadata": {**there["metadata"], "resourceVersion": "50"}, "status": {}}
+        hub.update(hub.world.observe(Kind.POLICY, Change.WRITTEN, meddled))
+
+        await until(lambda: len(client.written) == 3)
+
+    assert client.written[-1][3]["conditions"][0]["type"] == "Ready"

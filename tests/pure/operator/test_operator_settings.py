@@ -1,0 +1,68 @@
+"""Settings come from flags or the environment, and a wrong one is named."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from pointsman_operator.settings import Address, Settings, SettingsError, read_settings
+
+NOWHERE = Path("/nowhere/namespace")
+
+
+def read(*arguments: str, own: Path = NOWHERE, environ: Mapping[str, str] | None = None) -> Settings:
+    return read_settings(arguments, environ=environ or {}, own_namespace_file=own)
+
+
+def test_defaults_listen_on_this_machine_only_and_believe_nobody() -> None:
+    settings = read()
+
+    assert settings.listen == Address(host="127.0.0.1", port=9443)
+    assert settings.metrics_listen.host == "127.0.0.1"
+    assert settings.namespace == "pointsman-system"
+    assert not settings.insecure_claimed_identity
+
+
+def test_in_a_pod_the_namespace_is_the_pods_own(tmp_path: Path) -> None:
+    own = tmp_path / "namespace"
+    own.write_text("routing\n")
+
+    assert read(own=own).namespace == "routing"
+    assert read("--namespace=other", own=own).namespace == "other"
+
+
+def test_a_flag_wins_over_the_environment() -> None:
+    environ = {"POINTSMAN_LISTEN": "0.0.0.0:1", "POINTSMAN_INSECURE_CLAIMED_IDENTITY": "true"}
+
+    assert read(environ=environ).listen == Address(host="0.0.0.0", port=1)
+    assert read(environ=environ).insecure_claimed_identity
+    assert read("--listen", "[::1]:2", environ=environ).listen == Address(host="::1", port=2)
+
+
+def test_an_ipv6_address_is_written_with_brackets() -> None:
+    assert str(Address(host="::1", port=2)) == "[::1]:2"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--listen=9443"], "--listen is '9443', which is no HOST:PORT; write for example 127.0.0.1:9443"),
+        (["--listen=localhost:http"], "--listen is 'localhost:http'"),
+        (["--metrics-listen=localhost:65536"], "--metrics-listen is 'localhost:65536'"),
+        (["--namespace=Mine"], "--namespace is 'Mine', which cannot be the name of a namespace"),
+        (["--relist-interval=soon"], "--relist-interval is 'soon'; write a number of seconds from 1 to 3600"),
+        (["--relist-interval=nan"], "--relist-interval is 'nan'"),
+        (["--log-level=loud"], "--log-level is 'loud'; write one of debug, info, warning, error"),
+        (["--verbose"], "unrecognized arguments: --verbose"),
+    ],
+)
+def test_a_wrong_setting_is_named_with_what_to_write(arguments: list[str], sentence: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        read(*arguments)
+
+    assert sentence in str(caught.value)
+
+
+def test_a_wrong_word_for_a_switch_is_refused() -> None:
+    with pytest.raises(SettingsError, match="POINTSMAN_INSECURE_CLAIMED_IDENTITY is 'yes'; write true or false"):
+        read(environ={"POINTSMAN_INSECURE_CLAIMED_IDENTITY": "yes"})
