@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from pointsman.worlds import Secret
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-out = Console(highlight=False, soft_wrap=True, markup=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+# What is printed comes from files and requests: a [tag] or a :word: in it is text and no markup.
+out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 Files = Annotated[
     list[Path],
@@ -74,7 +75,9 @@ def explain(
     metadata: Annotated[list[str] | None, typer.Option(metavar="K=V", help="Metadata. May be repeated.")] = None,
     image: Annotated[list[str] | None, typer.Option(metavar="FILE|URL", help="A picture. May be repeated.")] = None,
     audio: Annotated[list[Path] | None, typer.Option(help="A recording, wav or mp3. May be repeated.")] = None,
-    max_tokens: Annotated[int | None, typer.Option(min=1, help="The tokens of the answer at most.")] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option(min=1, max=2**31 - 1, help="The tokens of the answer at most.")
+    ] = None,
     output: Output = "text",
 ) -> None:
     """Say which model would answer a prompt, and why. Calls no model."""
@@ -83,7 +86,7 @@ def explain(
 
     with _sentences():
         options = Options(
-            prompt=sys.stdin.read() if prompt == "-" else prompt,
+            prompt=_from_stdin() if prompt == "-" else prompt,
             system=system,
             model=model,
             user=user,
@@ -122,6 +125,8 @@ def run(
     log_level: Annotated[str, typer.Option(help="DEBUG, INFO, WARNING or ERROR")] = "INFO",
 ) -> None:
     """Serve completions by a policy from files, without a cluster. Changes to the files take effect at once."""
+    # gRPC's own lines would stand beside our sentences. It looks once, when it is imported.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from pointsman.commands.run import run as serve
     from pointsman_sidecar import settings
 
@@ -144,6 +149,13 @@ def run(
         )
 
 
+def _from_stdin() -> str:
+    try:
+        return sys.stdin.read()
+    except UnicodeDecodeError as error:
+        raise UserError("the prompt on standard input is no UTF-8 text") from error
+
+
 def _is_json(output: str) -> bool:
     if output not in {"text", "json"}:
         raise UserError(f"--output {output} is not known: write text or json")
@@ -164,9 +176,11 @@ def _secret(text: str) -> "Secret":
 
     reference, _, variable = text.partition("=")
     name, _, key = reference.partition("/")
-    if not (name and key and variable):
+    if not (name and key and variable.isidentifier()):
+        # Who misread this may have given the key itself: it is not repeated.
         raise UserError(
-            f"--secret {text} cannot be read: write NAME/KEY=VARIABLE, such as openai/api-key=OPENAI_API_KEY"
+            "a --secret cannot be read: write NAME/KEY=VARIABLE with the name of an environment variable, "
+            "such as openai/api-key=OPENAI_API_KEY"
         )
     value = os.environ.get(variable)
     if not value:

@@ -10,6 +10,7 @@ from pointsman.errors import UserError
 from pointsman_operator.schema import (
     Definitions,
     Document,
+    Stage,
     UnreadableDocumentError,
     Validated,
     documents,
@@ -17,9 +18,11 @@ from pointsman_operator.schema import (
     validate,
 )
 
-GROUP = "pointsman.dev/"
+GROUP = "pointsman.dev"
 _ENDINGS = frozenset({".yaml", ".yml", ".json"})
 _STDIN = Path("-")
+# As kubectl calls it.
+_STDIN_SOURCE = "STDIN"
 
 
 class ManifestError(UserError):
@@ -58,11 +61,12 @@ def read(paths: Sequence[Path]) -> list[Document]:
     """
     found: list[Document] = []
     for path in expand(paths):
+        source = _STDIN_SOURCE if path == _STDIN else str(path)
         try:
             text = sys.stdin.read() if path == _STDIN else path.read_text(encoding="utf-8")
-            found += documents(text, source=str(path))
+            found += documents(text, source=source)
         except (OSError, UnicodeDecodeError) as error:
-            raise ManifestError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+            raise _unreadable(source, error) from error
         except UnreadableDocumentError as error:
             raise ManifestError(str(error)) from error
     if not found:
@@ -71,14 +75,25 @@ def read(paths: Sequence[Path]) -> list[Document]:
 
 
 def expand(paths: Sequence[Path]) -> list[Path]:
-    """The files that are meant: a folder stands for the YAML and JSON files in it, by name."""
+    """The files that are meant: a folder stands for the YAML and JSON files in it, by name.
+
+    Raises:
+        ManifestError: a folder cannot be read.
+    """
     files: list[Path] = []
     for path in paths:
-        if path.is_dir():
-            files += sorted(each for each in path.iterdir() if each.suffix in _ENDINGS)
-        else:
-            files.append(path)
+        try:
+            if path.is_dir():
+                files += sorted(each for each in path.iterdir() if each.suffix in _ENDINGS and not each.is_dir())
+            else:
+                files.append(path)
+        except OSError as error:
+            raise _unreadable(str(path), error) from error
     return files
+
+
+def _unreadable(source: str, error: OSError | UnicodeDecodeError) -> ManifestError:
+    return ManifestError(f"{source} cannot be read: {getattr(error, 'strerror', None) or error}")
 
 
 def judge(found: Iterable[Document], *, definitions: Definitions, namespace: str) -> Manifests:
@@ -89,11 +104,13 @@ def judge(found: Iterable[Document], *, definitions: Definitions, namespace: str
     first: dict[tuple[str, str, str], Document] = {}
     for document in found:
         value = document.value
-        if not _is_ours(value):
-            if _is_core(value):
-                accepted.append(document)
-            else:
+        if not _is_ours(value, definitions):
+            if not _is_core(value):
                 others.append(_called(value))
+            elif isinstance(core := _core(document, definitions=definitions), Refused):
+                refused.append(core)
+            else:
+                accepted.append(core)
             continue
         validated = validate(value, definitions=definitions)
         if not validated.accepted:
@@ -117,15 +134,17 @@ def _answer(validated: Validated, document: Document) -> str:
 def _placed(validated: Validated, *, namespace: str) -> dict[str, Any]:
     stored: dict[str, Any] = validated.object
     if validated.definition is not None and validated.definition.namespaced:
-        stored["metadata"].setdefault("namespace", namespace)
+        stored["metadata"]["namespace"] = stored["metadata"].get("namespace") or namespace
     return stored
 
 
-def _is_ours(value: Any) -> bool:
+def _is_ours(value: Any, definitions: Definitions) -> bool:
     # What is no resource at all goes the same way, so that the schema says what is wrong with it.
     if not isinstance(value, dict) or not isinstance(value.get("apiVersion"), str):
         return True
-    return str(value["apiVersion"]).startswith(GROUP)
+    # So does a kind of ours in a group that is not: a misspelt group must not pass unseen.
+    ours = [definition.kind for definition in definitions.known]
+    return value["apiVersion"].partition("/")[0] == GROUP or value.get("kind") in ours
 
 
 def _is_core(value: dict[str, Any]) -> bool:
@@ -133,6 +152,20 @@ def _is_core(value: dict[str, Any]) -> bool:
         return False
     metadata = value.get("metadata")
     return isinstance(metadata, dict) and isinstance(metadata.get("name"), str)
+
+
+def _core(document: Document, *, definitions: Definitions) -> Document | Refused:
+    """A Namespace or a Secret as far as it is read here; what else a cluster asks of it is its own business."""
+    validated = validate(document.value, definitions=definitions)
+    if validated.stage is Stage.UNDECODABLE:
+        return Refused(document=document, answer=_answer(validated, document))
+    value = validated.object
+    for field in ("data", "stringData") if value["kind"] == "Secret" else ():
+        entries = value.get(field, {})
+        if not isinstance(entries, dict) or not all(isinstance(each, str) for each in entries.values()):
+            answer = f"{_called(value)} in {_place(document)}: {field} must hold a text, in quotes, for each key"
+            return Refused(document=document, answer=answer)
+    return Document(source=document.source, line=document.line, value=value)
 
 
 def _called(value: dict[str, Any]) -> str:

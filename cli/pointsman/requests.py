@@ -39,6 +39,13 @@ def build(options: Options) -> completions_pb2.CompleteRequest:
     Raises:
         UserError: an option is wrong, or a file cannot be read.
     """
+    try:
+        return _request(options)
+    except UnicodeEncodeError as error:
+        raise UserError("an option holds bytes that are no UTF-8 text") from error
+
+
+def _request(options: Options) -> completions_pb2.CompleteRequest:
     if options.severity and options.severity.lower() not in _SEVERITIES:
         raise UserError(f"--severity {options.severity} is not known: write {', '.join(_SEVERITIES)}")
     messages = [_message(completions_pb2.ROLE_SYSTEM, options.system)] if options.system else []

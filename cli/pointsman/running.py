@@ -28,6 +28,13 @@ _GRACE = 5.0
 # A save is often several writes: wait for them to end, and still be quicker than the eye.
 _SETTLE_MS = 200
 _STEP_MS = 50
+# What the watch does not see is found this late: the target of a link, a folder that the library passes over, a file
+# system that tells of no change.
+_LOOK_MS = 2_000
+
+
+class SocketError(Exception):
+    """The two planes cannot meet on a socket. The text says what to do."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,6 +60,7 @@ async def serve(
 
     Raises:
         AddressInUseError, StatusPageError: an address cannot be bound.
+        SocketError: there can be no socket in the folder for temporary files.
     """
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -117,7 +125,12 @@ async def _control_plane(hub: Hub) -> AsyncIterator[str]:
         server = grpc.aio.server()
         service = ControlService(hub, identifier=ClaimedIdentity(), relist=nothing_to_list)
         control_pb2_grpc.add_ControlServicer_to_server(service, server)
-        server.add_insecure_port(address)
+        try:
+            server.add_insecure_port(address)
+        except RuntimeError as error:
+            raise SocketError(
+                f"cannot make a socket in {folder}: set TMPDIR to a folder with a short path of plain characters"
+            ) from error
         await server.start()
         try:
             yield address
@@ -132,7 +145,15 @@ async def _follow(
     # The folders are watched, since editors and ConfigMap mounts replace files rather than write into them.
     folders = {(path if path.is_dir() else path.parent).resolve() for path in files}
     with suppress(asyncio.CancelledError):
-        async for _ in awatch(*folders, debounce=_SETTLE_MS, step=_STEP_MS, stop_event=stop, recursive=False):
+        async for _ in awatch(
+            *folders,
+            debounce=_SETTLE_MS,
+            step=_STEP_MS,
+            rust_timeout=_LOOK_MS,
+            yield_on_timeout=True,
+            stop_event=stop,
+            recursive=False,
+        ):
             world = await asyncio.to_thread(reload)
             if world is not None:
                 hub.update(world)

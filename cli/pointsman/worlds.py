@@ -108,6 +108,8 @@ def _objects(values: Iterable[dict[str, Any]], generations: Generations) -> list
                 "uid": str(uuid.uuid5(_IDS, f"{value['kind']} {_key(value)}")),
                 "generation": generations.of(value["kind"], _key(value), value["spec"]),
                 "creationTimestamp": (_ORIGIN + timedelta(seconds=position)).isoformat(),
+                # Of the cluster that the file was read from, if any: files are as new as their reading.
+                "resourceVersion": "",
             },
         }
         for position, value in enumerate(values)

@@ -5,8 +5,10 @@ Run it with `make demo`. Its answers are canned, unless OPENAI_API_KEY is set: t
 
 import asyncio
 import json
+import math
 import os
 import re
+import signal
 import statistics
 import sys
 import tempfile
@@ -31,6 +33,7 @@ REAL_API = "https://api.openai.com/v1"
 KEY = "OPENAI_API_KEY"
 STARTS_WITHIN = 30.0
 MILLION = Decimal(1_000_000)
+INTERRUPTED = 130  # as shells have it
 # The stub's cheap model fails these two calls, so that a fallback can be seen.
 FAILING_CALLS = (20, 41)
 
@@ -48,6 +51,10 @@ class Call:
 async def main() -> None:
     """Start everything, send the prompts, print the decisions and the table, stop everything."""
     real = bool(os.environ.get(KEY))
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - a coroutine runs in one
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pointsman-demo-")))
         if real:
@@ -167,7 +174,7 @@ def at_price(usage: decision_pb2.Usage, price: dict[str, str]) -> Decimal:
 
 def quantile(ordered: list[float], share: float) -> float:
     """The smallest value that this share of the values does not exceed."""
-    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+    return ordered[math.ceil(len(ordered) * share) - 1]
 
 
 @asynccontextmanager
@@ -190,8 +197,9 @@ async def pointsman(folder: Path, *, environment: dict[str, str]) -> AsyncIterat
 @asynccontextmanager
 async def process(*arguments: str, until: str, environment: dict[str, str] | None = None) -> AsyncIterator[str]:
     """A Python process; gives what its output holds in the pattern's group, and ends it on leaving."""
+    # In a session of its own, so that an interrupt from the terminal reaches this process only, which ends the others.
     running = await asyncio.create_subprocess_exec(
-        sys.executable, *arguments, stdout=asyncio.subprocess.PIPE, env=environment
+        sys.executable, *arguments, stdout=asyncio.subprocess.PIPE, env=environment, start_new_session=True
     )
     assert running.stdout is not None  # noqa: S101 - it was asked for above
     try:
@@ -217,4 +225,9 @@ async def fail_next_call(provider: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    try:
+        asyncio.run(main())
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        sys.exit(INTERRUPTED)
+    except grpc.aio.AioRpcError as error:
+        sys.exit(f"No answer: {error.code().name}: {error.details()}")

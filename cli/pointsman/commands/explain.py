@@ -6,6 +6,7 @@ from pathlib import Path
 from google.protobuf.json_format import MessageToJson
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from pointsman.commands.loading import good
 from pointsman.errors import Refusal
@@ -44,7 +45,7 @@ def explain(
 
 def _print(answer: completions_pb2.ExplainResponse, *, out: Console) -> None:
     decision = answer.decision
-    out.print(f"[bold]{decision.model}[/bold] ({decision.provider_model} of {decision.provider})")
+    out.print(Text(decision.model, style="bold"), f"({decision.provider_model} of {decision.provider})")
     out.print(f"  {decision.message}")
     out.print(f"  about {answer.estimated_input_tokens:,} input tokens; policy {_policy(decision)}")
     if answer.routes:

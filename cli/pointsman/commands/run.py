@@ -10,9 +10,10 @@ from rich.console import Console
 
 from pointsman.commands.loading import good
 from pointsman.errors import Refusal, UserError
-from pointsman.running import Standalone, serve
-from pointsman.worlds import Generations, Pod, Secret, pod_of, world_of
-from pointsman_operator.compile import Compiled, compile_policy
+from pointsman.running import SocketError, Standalone, serve
+from pointsman.worlds import OPERATOR_NAMESPACE, Generations, Pod, Secret, pod_of, world_of
+from pointsman_operator.compile import Compiled, compile_policy, grant_access
+from pointsman_operator.resources import ModelRoutingPolicy
 from pointsman_operator.world import World
 from pointsman_sidecar.doors.grpc_door import AddressInUseError
 from pointsman_sidecar.doors.status_page import StatusPageError
@@ -31,6 +32,7 @@ class _Files:
     log: structlog.stdlib.BoundLogger
     _generations: Generations = field(default_factory=Generations)
     _version: int = 0
+    _mistakes: tuple[tuple[str, str], ...] = ()
 
     def read(self) -> World:
         """The world as the files give it now.
@@ -42,15 +44,24 @@ class _Files:
         self._version += 1
         return world_of(manifests, secrets=self.secrets, generations=self._generations, version=self._version)
 
-    def read_again(self) -> World | None:
+    def read_again(self, pod: Pod) -> World | None:
         """The same, of files that are being edited: a mistake in them is reported and changes nothing."""
+        world: World | None = None
         try:
             world = self.read()
         except UserError as error:
-            self.log.error("files refused; what was in force stays", reason=str(error))  # noqa: TRY400 - no traceback is wanted
-            return None
-        for key, problems in _uncompiled(world).items():
-            self.log.error("policy cannot be programmed; what was in force stays", policy=key, reason=problems)
+            mistakes = [("files refused; what was in force stays", str(error))]
+        else:
+            mistakes = [
+                ("policy cannot be programmed; what was in force stays", f"policy {key}: {problems}")
+                for key, problems in _uncompiled(world).items()
+            ]
+            mistakes += [("provider cannot be called", problem) for problem in _keyless(world, pod)]
+        for event, reason in mistakes:
+            # Once: files are read again for any change beside them, and the log may be written there.
+            if (event, reason) not in self._mistakes:
+                self.log.error(event, reason=reason)
+        self._mistakes = tuple(mistakes)
         return world
 
 
@@ -80,6 +91,13 @@ def run(
     if failed := _uncompiled(world):
         raise Refusal("\n".join(f"policy {key} cannot be programmed: {problems}" for key, problems in failed.items()))
     pod = pod_of(world, namespace=namespace, labels=labels)
+    if missing := _keyless(world, pod):
+        raise UserError(
+            "\n".join(missing) + "\nGive a key with --secret NAME/KEY=VARIABLE, by the Secret and key that auth names"
+        )
+
+    def reload() -> World | None:
+        return source.read_again(pod)
 
     def announce(served: Served) -> None:
         out.print(f"pod {pod.name} of namespace {pod.namespace}, labels: {_listed(pod)}")
@@ -89,8 +107,8 @@ def run(
         files=tuple(files), pod=pod, listen=listen, status_listen=status_listen, environment=environment
     )
     try:
-        asyncio.run(serve(settings, world=world, reload=source.read_again, announce=announce, log=log))
-    except (AddressInUseError, StatusPageError) as error:
+        asyncio.run(serve(settings, world=world, reload=reload, announce=announce, log=log))
+    except (AddressInUseError, SocketError, StatusPageError) as error:
         raise UserError(str(error)) from error
 
 
@@ -102,6 +120,25 @@ def _uncompiled(world: World) -> dict[str, str]:
         if not isinstance(compiled, Compiled):
             failed[str(key)] = "; ".join(str(problem) for problem in compiled)
     return failed
+
+
+def _keyless(world: World, pod: Pod) -> tuple[str, ...]:
+    """Why providers that the pod's policies use cannot be called, although the policies are good."""
+    policies = [policy for key, policy in world.policies.items() if key.namespace == pod.namespace]
+    access = grant_access(
+        {
+            model.provider_ref.name
+            for policy in policies
+            if isinstance(policy, ModelRoutingPolicy)
+            for model in policy.spec.models
+        },
+        providers=world.providers,
+        namespace=pod.namespace,
+        namespace_labels=world.namespace_labels(pod.namespace),
+        secrets=world.secrets,
+        secrets_namespace=OPERATOR_NAMESPACE,
+    )
+    return tuple(str(problem) for problem in access.problems)
 
 
 def _listed(pod: Pod) -> str:
