@@ -2,8 +2,10 @@
 
 import argparse
 import logging
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TypeVar
 
@@ -63,11 +65,18 @@ def loopback(text: str) -> Address:
         SettingsError: it is something else.
     """
     read = address(text)
-    if not (read.host in {"localhost", "::1"} or read.host.startswith("127.")):
+    if not (read.host == "localhost" or _is_loopback(read.host)):
         raise SettingsError(
             f"{text!r} is not on loopback: the door is for the apps of its own pod, such as {DEFAULT_LISTEN}"
         )
     return read
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def labels(text: str) -> dict[str, str]:
@@ -100,20 +109,36 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
             raise SettingsError(f"--{flag.replace('_', '-')} (or {variable}) is missing")
         try:
             return read(text)
-        except (SettingsError, ValueError) as error:
+        except SettingsError as error:
             raise SettingsError(f"{name}: {error}") from error
 
     return Settings(
         operator=setting("operator", lambda text: str(address(text))),
-        namespace=setting("namespace", str),
-        pod=setting("pod", str, environment.get("HOSTNAME")),
+        namespace=setting("namespace", _name),
+        pod=setting("pod", _name, environment.get("HOSTNAME")),
         labels=setting("labels", labels, ""),
         listen=setting("listen", loopback, DEFAULT_LISTEN),
         status_listen=setting("status_listen", address, DEFAULT_STATUS_LISTEN),
         state_dir=setting("state_dir", lambda text: Path(text) if text else None, ""),
-        grace=setting("grace", float, "25"),
+        grace=setting("grace", _seconds, "25"),
         log_level=setting("log_level", level, "INFO"),
     )
+
+
+def _name(text: str) -> str:
+    if not text:
+        raise SettingsError("it is empty")
+    return text
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise SettingsError(f"{text!r} is no number of seconds: write 0 or more, such as 25")
+    return seconds
 
 
 def level(text: str) -> str:

@@ -207,6 +207,8 @@ class Completions:
         """Keep the record of one attempt, whatever comes of it."""
         attempt = Attempt(step=step)
         serving.progress.attempts.append(attempt)
+        # A model that broke off may have reported usage, which is not the next one's.
+        serving.progress.usage = None
         started = self._clock()
         with serving.observation.attempt(attempt, base_url=serving.policy.providers[step.model.provider].base_url):
             try:

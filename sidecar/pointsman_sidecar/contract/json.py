@@ -20,8 +20,14 @@ def members(raw: bytes) -> dict[str, msgspec.Raw]:
         NotAnObjectError: the bytes are no JSON, or JSON but no object.
     """
     try:
+        # msgspec does not look into values that stay as they are; a provider does.
+        raw.decode()
         return _members.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError:
+        raise NotAnObjectError("is not a JSON object: it is not UTF-8") from None
+    except RecursionError:
+        raise NotAnObjectError("is not a JSON object: it is nested too deeply") from None
+    except msgspec.DecodeError as error:
         raise NotAnObjectError(f"is not a JSON object: {error}") from None
 
 

@@ -14,8 +14,10 @@ _FINISH_REASONS = {
     "function_call": completions_pb2.FINISH_REASON_TOOL_CALLS,
     "content_filter": completions_pb2.FINISH_REASON_CONTENT_FILTER,
 }
-# What Python and protobuf raise where a member is missing or of another type than the API says.
-_WRONG_TYPE = (AttributeError, KeyError, TypeError, ValueError)
+# What Python and protobuf raise where a member is missing, of another type than the API says, too large or too deep.
+_WRONG_TYPE = (AttributeError, KeyError, TypeError, ValueError, OverflowError, RecursionError)
+# What the contract's counts can hold.
+_MOST_TOKENS = 2**63 - 1
 _ANSWER = frozenset({"id", "object", "model", "choices", "usage"})
 _MESSAGE = frozenset({"role", "content", "tool_calls", "refusal"})
 
@@ -155,14 +157,14 @@ def _token_logprob(token: Mapping[str, Any], *, top: Sequence[Mapping[str, Any]]
     return completions_pb2.TokenLogprob(
         token=token["token"],
         logprob=token["logprob"],
-        bytes=bytes(token.get("bytes") or ()),
+        bytes=bytes(_list(token.get("bytes") or [], "bytes")),
         top=[_token_logprob(other) for other in top],
     )
 
 
 def _count(counts: object, name: str) -> int:
     value = _object(counts, "usage").get(name) or 0
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _MOST_TOKENS:
         raise UnreadableAnswerError(f"usage.{name} is not a count")
     return value
 
@@ -173,7 +175,7 @@ def _object(value: object, what: str) -> Mapping[str, Any]:
     return value
 
 
-def _list(value: object, what: str) -> Sequence[object]:
+def _list(value: object, what: str) -> Sequence[Any]:
     if not isinstance(value, list):
         raise UnreadableAnswerError(f"{what} is not a JSON array")
     return value

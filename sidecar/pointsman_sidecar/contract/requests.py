@@ -142,8 +142,10 @@ def _violations(request: completions_pb2.CompleteRequest) -> Iterator[Violation]
 
 def _in_message(where: str, message: completions_pb2.Message) -> Iterator[Violation]:
     role = message.role
-    if role == completions_pb2.ROLE_UNSPECIFIED or role not in completions_pb2.Role.values():
+    if role == completions_pb2.ROLE_UNSPECIFIED:
         yield Violation(f"{where}.role", "is not set: say who speaks, such as ROLE_USER")
+    elif role not in completions_pb2.Role.values():
+        yield Violation(f"{where}.role", f"is {role}, which is no role: say who speaks, such as ROLE_USER")
     if not message.content and not message.tool_calls and not message.refusal:
         yield Violation(f"{where}.content", "is empty: give one part at least")
     if role == completions_pb2.ROLE_TOOL and not message.tool_call_id:
@@ -179,6 +181,8 @@ def _in_image(where: str, image: completions_pb2.ImagePart) -> Iterator[Violatio
             if not image.url.startswith(("https://", "http://", "data:")):
                 yield Violation(f"{where}.url", "must begin with https://, http:// or data:")
         case "data":
+            if not image.data:
+                yield Violation(f"{where}.data", "is empty")
             if not image.media_type.startswith("image/"):
                 yield Violation(f"{where}.media_type", f"is {image.media_type!r}: say what data is, such as image/png")
         case None:
@@ -202,6 +206,10 @@ def _in_tools(request: completions_pb2.CompleteRequest) -> Iterator[Violation]:
             yield Violation("tool_choice.function", f"is {request.tool_choice.function!r}, which is none of tools")
         case "mode" if request.tool_choice.mode == completions_pb2.ToolChoice.MODE_REQUIRED and not names:
             yield Violation("tool_choice.mode", "requires a tool call, but tools is empty")
+        case "mode" if request.tool_choice.mode not in completions_pb2.ToolChoice.Mode.values():
+            yield Violation(
+                "tool_choice.mode", f"is {request.tool_choice.mode}, which is no mode: give AUTO, NONE or REQUIRED"
+            )
 
 
 def _in_format(form: completions_pb2.ResponseFormat) -> Iterator[Violation]:

@@ -6,6 +6,7 @@ A sidecar never routes by half a policy: what it cannot read in full it rejects,
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.duration_pb2 import Duration
@@ -148,7 +149,20 @@ def _provider(provider: snapshot_pb2.Provider) -> Provider:
         raise SnapshotRejectedError(
             f"provider {provider.name} is of type {provider.type}, which this sidecar does not speak"
         )
+    if not _is_url(provider.base_url):
+        raise SnapshotRejectedError(
+            f"provider {provider.name} has the base URL {provider.base_url!r}, which is no http or https URL"
+        )
     return Provider(name=provider.name, base_url=provider.base_url)
+
+
+def _is_url(text: str) -> bool:
+    try:
+        endpoint = urlsplit(text)
+        # A port is read, and can be wrong, only when it is asked for.
+        return endpoint.scheme in {"http", "https"} and bool(endpoint.hostname) and endpoint.port != 0
+    except ValueError:
+        return False
 
 
 def _model(model: snapshot_pb2.Model) -> Model:

@@ -21,6 +21,8 @@ _OPTIONS = (
     # A peer that vanished without a word is found within 30 s, and not when somebody next writes.
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 10_000),
+    # Without this, a ping that stays without an answer is given a minute, whatever the line above says.
+    ("grpc.http2.ping_timeout_ms", 10_000),
     ("grpc.max_receive_message_length", 16 * 1024 * 1024),
     # gRPC's own waits between connections would come on top of ours.
     ("grpc.initial_reconnect_backoff_ms", 100),
@@ -108,7 +110,7 @@ class ControlStream:
                 await self._sleep(delay)
 
     async def _follow(self, stub: "control_pb2_grpc.ControlAsyncStub") -> None:
-        answers: asyncio.Queue[control_pb2.ConnectRequest] = asyncio.Queue()
+        answers: asyncio.Queue[control_pb2.ConnectRequest | None] = asyncio.Queue()
         answers.put_nowait(control_pb2.ConnectRequest(hello=self._hello()))
         call = stub.Connect(_drain(answers))
         try:
@@ -121,6 +123,8 @@ class ControlStream:
                     self.informed.set()
         finally:
             call.cancel()
+            # A call that has ended is not cancelled, and gRPC would wait for one more answer to send for good.
+            answers.put_nowait(None)
 
     def _hello(self) -> control_pb2.Hello:
         hello = control_pb2.Hello(contract_version=CONTRACT_VERSION, claimed_identity=self._identity)
@@ -175,6 +179,8 @@ class ControlStream:
             self._log.warning("the snapshot cannot be stored", reason=error.strerror)
 
 
-async def _drain(queue: asyncio.Queue[control_pb2.ConnectRequest]) -> AsyncIterator[control_pb2.ConnectRequest]:
-    while True:
-        yield await queue.get()
+async def _drain(
+    queue: asyncio.Queue[control_pb2.ConnectRequest | None],
+) -> AsyncIterator[control_pb2.ConnectRequest]:
+    while (answer := await queue.get()) is not None:
+        yield answer

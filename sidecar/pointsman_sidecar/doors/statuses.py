@@ -10,8 +10,8 @@ from pointsman_sidecar.contract.errors import CompletionError, Kind
 DOMAIN = "pointsman.dev"
 # Where gRPC carries a whole google.rpc.Status, by its own convention.
 DETAILS_KEY = "grpc-status-details-bin"
-# gRPC peers refuse headers beyond 8 KiB in all; the message, the details and the rest must fit.
-_LONGEST_MESSAGE = 2000
+# gRPC peers refuse headers beyond 8 KiB in all; the message, the details (in base64) and the rest must fit.
+_MOST_MESSAGE_BYTES = 2000
 _MOST_DETAILS_BYTES = 4096
 
 _CODES = {
@@ -26,9 +26,7 @@ _CODES = {
 def status(error: CompletionError) -> tuple[grpc.StatusCode, str, bytes]:
     """Code, sentence and serialized google.rpc.Status of an error."""
     code, number = _CODES[error.kind]
-    message = str(error)
-    if len(message) > _LONGEST_MESSAGE:
-        message = f"{message[:_LONGEST_MESSAGE]}…"
+    message = _shortened(str(error))
     details = status_pb2.Status(code=number, message=message)
     info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN)
     if error.decision is not None:
@@ -47,6 +45,16 @@ def status(error: CompletionError) -> tuple[grpc.StatusCode, str, bytes]:
     if error.decision is not None:
         _add(details, error.decision)
     return code, message, details.SerializeToString()
+
+
+def _shortened(message: str) -> str:
+    left = _MOST_MESSAGE_BYTES
+    for end, letter in enumerate(message):
+        # gRPC percent-encodes what is not printable ASCII, and the percent sign itself.
+        left -= 1 if " " <= letter <= "~" and letter != "%" else 3 * len(letter.encode())
+        if left < 0:
+            return f"{message[:end]}…"
+    return message
 
 
 def _add(details: status_pb2.Status, detail: Message) -> None:

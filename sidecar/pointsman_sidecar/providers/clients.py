@@ -8,10 +8,11 @@ from types import TracebackType
 from typing import Self
 
 import httpx2
-from openai import AsyncOpenAI, AsyncStream, DefaultAioHttpClient, Omit, OpenAIError, omit
+from openai import AsyncOpenAI, AsyncStream, DefaultAioHttpClient, Omit, omit
 from openai._types import RequestOptions  # the type of post()'s options, which the SDK exports nowhere else
 
-from pointsman_sidecar.providers.failures import failure_of
+from pointsman_sidecar.providers.failures import CALL_ERRORS, failure_of
+from pointsman_sidecar.providers.outcomes import Outcome, ProviderFailure
 from pointsman_sidecar.routing.policy import Provider
 
 _PATH = "/chat/completions"
@@ -46,7 +47,7 @@ class ProviderClients:
                 _PATH, cast_to=httpx2.Response, content=body, options=_options(api_key, connect_timeout)
             )
             return json.loads(response.content)
-        except (OpenAIError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        except CALL_ERRORS as error:
             raise failure_of(error) from error
 
     @asynccontextmanager
@@ -69,7 +70,7 @@ class ProviderClients:
                 stream_cls=AsyncStream[object],
                 options=_options(api_key, connect_timeout),
             )
-        except OpenAIError as error:
+        except CALL_ERRORS as error:
             raise failure_of(error) from error
         try:
             yield _chunks(stream)
@@ -77,19 +78,26 @@ class ProviderClients:
             await stream.close()
 
     def _new_client(self, base_url: str, api_key: str) -> AsyncOpenAI:
-        return AsyncOpenAI(
+        if not (api_key.isascii() and api_key.isprintable()):
+            raise ProviderFailure(
+                Outcome.MISCONFIGURED, "the provider's key cannot be sent: it holds what no header can"
+            )
+        client = AsyncOpenAI(
             base_url=base_url,
             api_key=api_key or _NO_KEY,
             http_client=self._http,
             max_retries=0,
         )
+        # The SDK offers no other way to keep the environment's OPENAI_CUSTOM_HEADERS out, a foreign key among them.
+        client._custom_headers = {}  # noqa: SLF001
+        return client
 
 
 async def _chunks(stream: AsyncStream[object]) -> AsyncIterator[object]:
     try:
         async for chunk in stream:
             yield chunk
-    except (OpenAIError, json.JSONDecodeError, UnicodeDecodeError) as error:
+    except CALL_ERRORS as error:
         raise failure_of(error) from error
 
 

@@ -1,17 +1,20 @@
 """From the openai SDK's exceptions to our outcomes: one table, in one place."""
 
-import json
-
+import aiohttp
 import openai
 
 from pointsman_sidecar.providers.outcomes import Outcome, ProviderFailure
 
+# Beside the SDK's own exceptions: what its transport lets through where an answer is no HTTP, and what Python raises
+# where it is no JSON, no UTF-8, or nested or numbered beyond what it reads.
+CALL_ERRORS = (openai.OpenAIError, aiohttp.ClientError, ValueError, RecursionError)
 _TIMEOUT_STATUS = 408
 _TOO_LARGE_STATUS = 413
-_SERVER_ERRORS = 500
 _TOO_LARGE_CODES = frozenset({"context_length_exceeded", "string_above_max_length"})
 # Long enough for any sentence, short enough for a status message.
 _LONGEST_QUOTE = 300
+# A day. What names a longer time means no time that a caller could wait.
+_LONGEST_RETRY_AFTER = 86_400
 
 _BY_TYPE: dict[type[openai.APIStatusError], Outcome] = {
     openai.BadRequestError: Outcome.REFUSED,
@@ -25,12 +28,12 @@ _BY_TYPE: dict[type[openai.APIStatusError], Outcome] = {
 }
 
 
-def failure_of(error: openai.OpenAIError | json.JSONDecodeError | UnicodeDecodeError) -> ProviderFailure:
+def failure_of(error: openai.OpenAIError | aiohttp.ClientError | ValueError | RecursionError) -> ProviderFailure:
     """The outcome that an exception of the SDK stands for."""
     match error:
-        case openai.APITimeoutError():
+        case openai.APITimeoutError() if _ran_out_of_time(error):
             return ProviderFailure(Outcome.TIMED_OUT, "the connection was not made in time")
-        case openai.APIConnectionError():
+        case openai.APIConnectionError() | aiohttp.ClientError():
             return ProviderFailure(Outcome.CONNECTION_FAILED, "the connection failed or broke off")
         case openai.APIStatusError():
             return _of_status(error)
@@ -39,6 +42,13 @@ def failure_of(error: openai.OpenAIError | json.JSONDecodeError | UnicodeDecodeE
             return ProviderFailure(Outcome.PROVIDER_FAILED, f"the provider says: {_quote(error.message)}")
         case _:
             return ProviderFailure(Outcome.PROVIDER_FAILED, "the provider's answer cannot be read")
+
+
+def _ran_out_of_time(error: BaseException | None) -> bool:
+    # The SDK's transport reports a connection that is refused or closed as a timeout too; only the cause tells.
+    while error is not None and not isinstance(error, TimeoutError):
+        error = error.__cause__
+    return error is not None
 
 
 def _of_status(error: openai.APIStatusError) -> ProviderFailure:
@@ -67,7 +77,8 @@ def _said(error: openai.APIStatusError) -> str:
 
 
 def _quote(text: str) -> str:
-    line = " ".join(text.split())
+    # JSON can hold half a character, and protobuf cannot.
+    line = " ".join(text.encode(errors="replace").decode().split())
     return line if len(line) <= _LONGEST_QUOTE else f"{line[:_LONGEST_QUOTE]}…"
 
 
@@ -77,4 +88,4 @@ def _retry_after(header: str | None) -> float | None:
     except ValueError:
         # The other form of the header is a date, which needs a clock that agrees with the provider's.
         return None
-    return seconds if seconds > 0 else None
+    return seconds if 0 < seconds <= _LONGEST_RETRY_AFTER else None
