@@ -202,7 +202,10 @@ def test_a_namespace_that_a_provider_no_longer_allows_is_cut_off(planes: Planes,
     eventually(lambda: sidecar.answer() == "UNAVAILABLE", "access is withdrawn")
 
     assert "gives no access" in sidecar.error()
-    assert condition(planes.cluster, shop, "Ready")["reason"] == "NamespaceNotAllowed"
+    assert sidecar.process.exit_code() is None
+    eventually(
+        lambda: condition(planes.cluster, shop, "Ready")["reason"] == "NamespaceNotAllowed", "the condition says why"
+    )
 
 
 def test_a_rotated_key_is_used_without_a_restart(planes: Planes, stub: Stub, sidecar: Sidecar) -> None:
