@@ -1,0 +1,29 @@
+"""The names by which a pod asks, and by which one recognises what was added to it."""
+
+from typing import Final
+
+INJECT_LABEL: Final = "pointsman.dev/inject"
+"""Of a pod or its namespace: "true" asks for the sidecar; a pod's "false" declines."""
+
+INJECTED_LABEL: Final = "pointsman.dev/injected"
+"""Of a pod that has the sidecar. A label, so that the operator can watch these pods and no others."""
+
+INJECTION_ANNOTATION: Final = "pointsman.dev/injection"
+"""Tells injections apart that differ in image or settings."""
+
+CPU_ANNOTATION: Final = "pointsman.dev/sidecar-cpu"
+MEMORY_ANNOTATION: Final = "pointsman.dev/sidecar-memory"
+GRPC_PORT_ANNOTATION: Final = "pointsman.dev/grpc-port"
+STATUS_PORT_ANNOTATION: Final = "pointsman.dev/status-port"
+LOG_LEVEL_ANNOTATION: Final = "pointsman.dev/log-level"
+OVERRIDES: Final = (
+    CPU_ANNOTATION,
+    MEMORY_ANNOTATION,
+    GRPC_PORT_ANNOTATION,
+    STATUS_PORT_ANNOTATION,
+    LOG_LEVEL_ANNOTATION,
+)
+
+CONTAINER: Final = "pointsman-sidecar"
+STATE_VOLUME: Final = "pointsman-state"
+TOKEN_VOLUME: Final = "pointsman-token"  # noqa: S105 - a volume's name, no secret
