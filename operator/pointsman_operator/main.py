@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import CancelledError
 from datetime import UTC, datetime
 from typing import Any
@@ -12,13 +12,15 @@ from typing import Any
 import structlog
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 
+from pointsman_operator import security
 from pointsman_operator.logs import configure_logs
-from pointsman_operator.push import ClaimedIdentity, Hub, HubMetrics, Identifier, NoIdentity, RelistError
+from pointsman_operator.push import Hub, HubMetrics, RelistError
 from pointsman_operator.resources import Kind
 from pointsman_operator.server import Server
-from pointsman_operator.settings import Settings, SettingsError, read_settings
+from pointsman_operator.settings import Address, Settings, SettingsError, read_settings
 from pointsman_operator.status import StatusMetrics, StatusWriter
 from pointsman_operator.telemetry import TelemetryServer
+from pointsman_operator.tls import CertificateError, ServingCertificates
 from pointsman_operator.watch import (
     Cluster,
     Connector,
@@ -28,6 +30,7 @@ from pointsman_operator.watch import (
     WatchMetrics,
 )
 from pointsman_operator.watch.connection import SERVICE_ACCOUNT
+from pointsman_operator.webhooks import Webhooks, webhooks
 from pointsman_operator.world import Change
 
 log = structlog.get_logger(__name__)
@@ -54,7 +57,7 @@ def run(arguments: Sequence[str], *, environ: Mapping[str, str]) -> int:
     configure_logs(settings.log_level)
     try:
         asyncio.run(_operate(settings))
-    except (StartError, NoConnectionError) as error:
+    except (StartError, NoConnectionError, CertificateError) as error:
         print(f"pointsman-operator: {error}", file=sys.stderr)  # noqa: T201 - a sentence for people, no log line
         return 1
     except Exception:
@@ -74,7 +77,10 @@ async def _operate(settings: Settings) -> None:
     hub = Hub(secrets_namespace=settings.namespace, metrics=HubMetrics(registry))
     connector = Connector(kubeconfig=settings.kubeconfig, context=settings.context)
     async with Cluster(connector, secrets_namespace=settings.namespace) as cluster:
-        keeper = Keeper(hub, cluster=cluster, metrics=WatchMetrics(registry))
+        proven = not settings.insecure_claimed_identity
+        certified = proven or settings.webhooks is not None
+        addresses: dict[str, str] = {}
+        keeper = Keeper(hub, cluster=cluster, metrics=WatchMetrics(registry), pods=proven)
         writer = StatusWriter(
             hub,
             client=cluster,
@@ -83,22 +89,43 @@ async def _operate(settings: Settings) -> None:
             now=lambda: datetime.now(UTC),
             metrics=StatusMetrics(registry),
         )
-        kopf_thread = _kopf_thread(connector, keeper=keeper, loop=loop)
+        serving = ServingCertificates()
+        certificates = security.certificates(settings, serving=serving, hub=hub, cluster=cluster)
+        identifier, presence = security.identity(settings, hub=hub, cluster=cluster, registry=registry)
+        admission = (
+            webhooks(settings.webhooks, certificates=serving, hub=hub, cluster=cluster, registry=registry)
+            if settings.webhooks
+            else None
+        )
+        kopf_thread = _kopf_thread(connector, keeper=keeper, loop=loop, pods=proven)
         telemetry = TelemetryServer(
             registry=registry,
             alive=lambda: None if kopf_thread.alive else "the thread that watches the cluster has ended",
-            ready=lambda: None if hub.ready.is_set() else "the cluster has not been read yet",
+            ready=lambda: _unready(hub, addresses, admission),
         )
-        server = Server(hub, identifier=_identifier(settings), relist=keeper.relist)
+        server = Server(hub, identifier=identifier, relist=keeper.relist)
         try:
-            addresses = await _listen(server, telemetry, settings=settings)
+            addresses["metrics_listen"] = await _listen("metrics-listen", settings.metrics_listen, telemetry.start)
             kopf_thread.start()
+            if certified and not await _unless(stopping, certificates.start()):
+                return
+            credentials = serving.grpc_credentials() if proven else None
+            addresses["listen"] = await _listen(
+                "listen", settings.listen, lambda address: server.start(address, credentials=credentials)
+            )
+            if settings.webhooks and admission:
+                start = admission.server.start
+                addresses["webhook_listen"] = await _listen("webhook-listen", settings.webhooks.listen, start)
+            log.info("listening", **addresses)
             async with asyncio.TaskGroup() as tasks:
                 running = [
                     tasks.create_task(keeper.run(interval=settings.relist_interval)),
                     tasks.create_task(keeper.follow_secrets()),
                     tasks.create_task(writer.run()),
                     tasks.create_task(_announce(hub, server, addresses)),
+                    *([tasks.create_task(certificates.run())] if certified else []),
+                    *([tasks.create_task(presence.run())] if presence else []),
+                    *([tasks.create_task(admission.ca_bundles.run())] if admission else []),
                 ]
                 await stopping.wait()
                 log.info("stopping")
@@ -106,31 +133,39 @@ async def _operate(settings: Settings) -> None:
                     task.cancel()
         finally:
             kopf_thread.stop()
+            if admission:
+                await admission.server.stop()
             await server.stop()
             await telemetry.stop()
             await asyncio.to_thread(kopf_thread.join, _KOPF_ENDS_SECONDS)
 
 
-def _identifier(settings: Settings) -> Identifier:
-    if not settings.insecure_claimed_identity:
-        return NoIdentity()
-    log.warning("sidecars are believed without proof which pod they are in; this is for development only")
-    return ClaimedIdentity()
+def _unready(hub: Hub, addresses: Mapping[str, str], admission: Webhooks | None) -> str | None:
+    if not hub.ready.is_set():
+        return "the cluster has not been read yet"
+    if "listen" not in addresses:
+        return "sidecars are not served yet: there is no certificate"
+    return admission.server.problem() if admission else None
 
 
-async def _listen(server: Server, telemetry: TelemetryServer, *, settings: Settings) -> dict[str, str]:
-    addresses = {}
-    for name, start, wanted in (
-        ("listen", server.start, settings.listen),
-        ("metrics_listen", telemetry.start, settings.metrics_listen),
-    ):
-        try:
-            addresses[name] = str(await start(wanted))
-        except OSError as error:
-            option = "--" + name.replace("_", "-")
-            raise StartError(f"cannot listen on {wanted}: {error}; set another address with {option}") from error
-    log.info("listening", **addresses)
-    return addresses
+async def _unless(stopping: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:
+    """Do this first, unless we are to stop; whether it is done."""
+    done, stopped = asyncio.create_task(work), asyncio.create_task(stopping.wait())
+    try:
+        await asyncio.wait((done, stopped), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        done.cancel()
+        stopped.cancel()
+    if done.done():
+        done.result()
+    return done.done()
+
+
+async def _listen(option: str, wanted: Address, start: Callable[[Address], Awaitable[Address]]) -> str:
+    try:
+        return str(await start(wanted))
+    except OSError as error:
+        raise StartError(f"cannot listen on {wanted}: {error}; set another address with --{option}") from error
 
 
 async def _announce(hub: Hub, server: Server, addresses: Mapping[str, str]) -> None:
@@ -139,7 +174,7 @@ async def _announce(hub: Hub, server: Server, addresses: Mapping[str, str]) -> N
     log.info("ready", **addresses)
 
 
-def _kopf_thread(connector: Connector, *, keeper: Keeper, loop: asyncio.AbstractEventLoop) -> KopfThread:
+def _kopf_thread(connector: Connector, *, keeper: Keeper, loop: asyncio.AbstractEventLoop, pods: bool) -> KopfThread:
     def deliver(kind: Kind, change: Change | None, value: Mapping[str, Any]) -> None:
         loop.call_soon_threadsafe(keeper.observe, kind, change or Change.WRITTEN, value)
         if change is None:
@@ -152,4 +187,4 @@ def _kopf_thread(connector: Connector, *, keeper: Keeper, loop: asyncio.Abstract
             return False
         return True
 
-    return KopfThread(connector, deliver=deliver, prepare=prepare)
+    return KopfThread(connector, deliver=deliver, prepare=prepare, pods=pods)

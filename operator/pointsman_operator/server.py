@@ -20,6 +20,8 @@ _OPTIONS: list[tuple[str, Any]] = [
     # A sidecar whose node is gone says no goodbye: ask, and take no answer for one.
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 10_000),
+    # Without this, a ping that stays without an answer is given a minute, whatever the line above says.
+    ("grpc.http2.ping_timeout_ms", 10_000),
     # Sidecars ask likewise.
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
     ("grpc.keepalive_permit_without_calls", 1),
@@ -29,7 +31,7 @@ _OPTIONS: list[tuple[str, Any]] = [
 
 
 class Server:
-    """Not encrypted yet: where it may listen is decided by the settings."""
+    """Serves the hub's sidecars, as `identifier` knows them."""
 
     def __init__(self, hub: Hub, *, identifier: Identifier, relist: Callable[[], Awaitable[None]]) -> None:
         self._service = ControlService(hub, identifier=identifier, relist=relist)
@@ -40,11 +42,17 @@ class Server:
         names = (_CONTROL, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._server)
 
-    async def start(self, address: Address) -> Address:
-        """Listen, and return the address that it really is. Raise OSError if it cannot be had."""
+    async def start(self, address: Address, *, credentials: grpc.ServerCredentials | None) -> Address:
+        """Listen, in plain text where there are no credentials, and return the address that it really is.
+
+        Raise OSError if it cannot be had.
+        """
         await self.set_health(serving=False)
         try:
-            port = self._server.add_insecure_port(str(address))
+            if credentials is None:
+                port = self._server.add_insecure_port(str(address))
+            else:
+                port = self._server.add_secure_port(str(address), credentials)
         except RuntimeError as error:  # of gRPC's, which has no other
             raise OSError(str(error)) from error
         await self._server.start()

@@ -2,15 +2,22 @@
 
 import argparse
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import NoReturn
 
+from pointsman_operator.inject import CPU, MEMORY, Allowance, AllowanceError, Resource, SidecarSettings, read_allowance
+
 DEFAULT_NAMESPACE = "pointsman-system"
 LOG_LEVELS = ("debug", "info", "warning", "error")
+PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_CONFIGURATION = re.compile(r"(mutating|validating)webhookconfigurations/[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+_DURATION = re.compile(r"([1-9][0-9]{0,7})([smhd])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _HIGHEST_PORT = 65535
 
 
@@ -30,15 +37,31 @@ class Address:
 
 
 @dataclass(frozen=True, kw_only=True)
+class WebhookSettings:
+    """Where the webhooks are served, which configurations name them, and what pods are given (None: nothing)."""
+
+    listen: Address
+    configurations: tuple[str, ...]
+    sidecar: SidecarSettings | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """All settings, checked."""
 
     listen: Address
     metrics_listen: Address
+    webhooks: WebhookSettings | None
     namespace: str
     kubeconfig: str
     context: str
     insecure_claimed_identity: bool
+    audience: str
+    service: str
+    tls_dir: Path | None
+    certificate_lifetime: timedelta
+    ca_lifetime: timedelta
+    ca_overlap: timedelta
     relist_interval: float
     log_level: str
 
@@ -65,8 +88,7 @@ def read_settings(arguments: Sequence[str], *, environ: Mapping[str, str], own_n
         "listen",
         default="127.0.0.1:9443",
         metavar="HOST:PORT",
-        explain="where sidecars connect (default 127.0.0.1:9443: the stream is not encrypted yet, so that it should "
-        "not leave the machine unless something else encrypts it)",
+        explain="where sidecars connect (default 127.0.0.1:9443)",
     )
     option(
         "metrics-listen",
@@ -74,6 +96,7 @@ def read_settings(arguments: Sequence[str], *, environ: Mapping[str, str], own_n
         metavar="HOST:PORT",
         explain="where /metrics, /healthz and /readyz are served (default 127.0.0.1:9090)",
     )
+    _add_webhook_options(option)
     option(
         "namespace",
         default=_own_namespace(own_namespace_file),
@@ -85,6 +108,43 @@ def read_settings(arguments: Sequence[str], *, environ: Mapping[str, str], own_n
         default="",
         metavar="FILE",
         explain="how to reach Kubernetes (default: as the pod's service account, else KUBECONFIG, else ~/.kube/config)",
+    )
+    option(
+        "audience",
+        default="pointsman.dev",
+        metavar="NAME",
+        explain="the audience that sidecars' tokens must be made for (default pointsman.dev)",
+    )
+    option(
+        "service",
+        default="pointsman-operator",
+        metavar="NAME",
+        explain="the Service in front of the operator, whose names its certificate is for (default pointsman-operator)",
+    )
+    option(
+        "tls-dir",
+        default="",
+        metavar="FOLDER",
+        explain="where tls.crt, tls.key and ca.crt are mounted, as cert-manager makes them (default: the operator has "
+        "a CA of its own)",
+    )
+    option(
+        "certificate-lifetime",
+        default="24h",
+        metavar="DURATION",
+        explain="how long a certificate of its own is good; another takes its place after two thirds (default 24h)",
+    )
+    option(
+        "ca-lifetime",
+        default="3650d",
+        metavar="DURATION",
+        explain="how long its own CA is good; another is made after four fifths (default 3650d)",
+    )
+    option(
+        "ca-overlap",
+        default="30d",
+        metavar="DURATION",
+        explain="how long sidecars are told to trust another CA before it signs (default 30d)",
     )
     option("context", default="", metavar="NAME", explain="the kubeconfig's context (default: its current one)")
     option(
@@ -98,19 +158,133 @@ def read_settings(arguments: Sequence[str], *, environ: Mapping[str, str], own_n
         "--insecure-claimed-identity",
         action="store_true",
         default=_flag(environ, "POINTSMAN_INSECURE_CLAIMED_IDENTITY"),
-        help="believe sidecars which pod they are in, without proof: for development only",
+        help="believe sidecars which pod they are in, without proof and in plain text: for development only",
     )
     given = parser.parse_args(arguments)
-    return Settings(
+    if given.insecure_claimed_identity and given.tls_dir and not given.webhook_listen:
+        raise SettingsError(
+            "--insecure-claimed-identity serves in plain text, where the certificate of --tls-dir has no use; "
+            "leave one of them out"
+        )
+    settings = Settings(
         listen=_address(given.listen, option="--listen"),
         metrics_listen=_address(given.metrics_listen, option="--metrics-listen"),
+        webhooks=_webhooks(given),
         namespace=_namespace(given.namespace),
         kubeconfig=given.kubeconfig,
         context=given.context,
         insecure_claimed_identity=given.insecure_claimed_identity,
+        audience=given.audience,
+        service=_service(given.service),
+        tls_dir=Path(given.tls_dir) if given.tls_dir else None,
+        certificate_lifetime=_duration(given.certificate_lifetime, option="--certificate-lifetime"),
+        ca_lifetime=_duration(given.ca_lifetime, option="--ca-lifetime"),
+        ca_overlap=_duration(given.ca_overlap, option="--ca-overlap"),
         relist_interval=_seconds(given.relist_interval, option="--relist-interval"),
         log_level=_log_level(given.log_level),
     )
+    if settings.ca_lifetime < settings.certificate_lifetime:
+        raise SettingsError("--ca-lifetime is shorter than --certificate-lifetime; a CA must outlive what it signs")
+    return settings
+
+
+def _add_webhook_options(option: Callable[..., None]) -> None:
+    option(
+        "webhook-listen",
+        default="",
+        metavar="HOST:PORT",
+        explain="where the admission webhooks are served (default: they are not)",
+    )
+    option(
+        "webhook-configurations",
+        default="",
+        metavar="KIND/NAME,…",
+        explain="the configurations whose caBundle is kept equal to the operator's, such as "
+        "mutatingwebhookconfigurations/pointsman (default: none)",
+    )
+    option(
+        "sidecar-image",
+        default="",
+        metavar="IMAGE",
+        explain="the image of the sidecars that pods are given (default: pods are not taken)",
+    )
+    option("sidecar-operator", default="", metavar="HOST:PORT", explain="where sidecars reach the operator")
+    option(
+        "sidecar-pull-policy",
+        default="IfNotPresent",
+        metavar="POLICY",
+        explain=f"one of {', '.join(PULL_POLICIES)} (default IfNotPresent)",
+    )
+    option(
+        "sidecar-cpu",
+        default="50m/1",
+        metavar="REQUEST/LIMIT",
+        explain="a sidecar's CPU, or one amount for both (default 50m/1)",
+    )
+    option(
+        "sidecar-memory",
+        default="128Mi/256Mi",
+        metavar="REQUEST/LIMIT",
+        explain="a sidecar's memory, or one amount for both (default 128Mi/256Mi)",
+    )
+    option(
+        "sidecar-after",
+        default="",
+        metavar="NAME,…",
+        explain="init containers that a sidecar starts after where a pod has them, such as istio-proxy (default: none)",
+    )
+
+
+def _webhooks(given: argparse.Namespace) -> WebhookSettings | None:
+    sidecar = _sidecar(given) if given.sidecar_image else None
+    configurations = _names(given.webhook_configurations)
+    for configuration in configurations:
+        if not _CONFIGURATION.fullmatch(configuration):
+            raise SettingsError(
+                f"--webhook-configurations has {configuration!r}; write for example "
+                "mutatingwebhookconfigurations/pointsman, several with commas"
+            )
+    if not given.webhook_listen:
+        if sidecar or configurations:
+            raise SettingsError(
+                "--webhook-listen is missing, without which --sidecar-image and --webhook-configurations do nothing; "
+                "write for example --webhook-listen=0.0.0.0:8443"
+            )
+        return None
+    listen = _address(given.webhook_listen, option="--webhook-listen")
+    return WebhookSettings(listen=listen, configurations=configurations, sidecar=sidecar)
+
+
+def _sidecar(given: argparse.Namespace) -> SidecarSettings:
+    if not given.sidecar_operator:
+        raise SettingsError(
+            "--sidecar-operator is missing; write where sidecars reach the operator, such as "
+            "pointsman.pointsman-system.svc:9443"
+        )
+    if given.sidecar_pull_policy not in PULL_POLICIES:
+        raise SettingsError(
+            f"--sidecar-pull-policy is {given.sidecar_pull_policy!r}; write one of {', '.join(PULL_POLICIES)}"
+        )
+    return SidecarSettings(
+        image=given.sidecar_image,
+        pull_policy=given.sidecar_pull_policy,
+        audience=given.audience,
+        operator=str(_address(given.sidecar_operator, option="--sidecar-operator")),
+        cpu=_allowance(given.sidecar_cpu, CPU, option="--sidecar-cpu"),
+        memory=_allowance(given.sidecar_memory, MEMORY, option="--sidecar-memory"),
+        after=_names(given.sidecar_after),
+    )
+
+
+def _allowance(text: str, resource: Resource, *, option: str) -> Allowance:
+    try:
+        return read_allowance(text, resource)
+    except AllowanceError as error:
+        raise SettingsError(f"{option}: {error}") from error
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name for name in (each.strip() for each in text.split(",")) if name)
 
 
 def _own_namespace(file: Path) -> str:
@@ -132,6 +306,19 @@ def _namespace(text: str) -> str:
     if not _NAMESPACE.fullmatch(text):
         raise SettingsError(f"--namespace is {text!r}, which cannot be the name of a namespace")
     return text
+
+
+def _service(text: str) -> str:
+    if not _NAMESPACE.fullmatch(text):
+        raise SettingsError(f"--service is {text!r}, which cannot be the name of a Service")
+    return text
+
+
+def _duration(text: str, *, option: str) -> timedelta:
+    matched = _DURATION.fullmatch(text)
+    if not matched:
+        raise SettingsError(f"{option} is {text!r}; write a number with s, m, h or d, such as 24h")
+    return timedelta(**{_UNITS[matched[2]]: int(matched[1])})
 
 
 def _seconds(text: str, *, option: str) -> float:

@@ -13,6 +13,7 @@ from pointsman_api.v1 import control_pb2
 from pointsman_sidecar.control.in_force import InForce
 from pointsman_sidecar.control.store import SnapshotStore
 from pointsman_sidecar.control.stream import Backoff, ControlStream
+from pointsman_sidecar.control.trust import OperatorTls, Trust
 from pointsman_sidecar.doors.grpc_door import AddressInUseError
 from pointsman_sidecar.doors.status_page import StatusPageError
 from pointsman_sidecar.serving import serving
@@ -43,9 +44,8 @@ async def _run(settings: Settings) -> None:
     in_force = InForce()
     control = ControlStream(
         operator=settings.operator,
-        identity=control_pb2.ClaimedIdentity(
-            namespace=settings.namespace, pod=settings.pod, labels=dict(settings.labels)
-        ),
+        identity=_identity(settings),
+        tls=_tls(settings),
         in_force=in_force,
         store=SnapshotStore(settings.state_dir) if settings.state_dir else None,
         metrics=metrics,
@@ -77,3 +77,16 @@ async def _run(settings: Settings) -> None:
             stopping.cancel()
             await asyncio.gather(following, stopping, return_exceptions=True)
         log.info("stopping", grace_seconds=settings.grace)
+
+
+def _identity(settings: Settings) -> control_pb2.ClaimedIdentity | None:
+    if not settings.namespace:
+        return None
+    return control_pb2.ClaimedIdentity(namespace=settings.namespace, pod=settings.pod, labels=dict(settings.labels))
+
+
+def _tls(settings: Settings) -> OperatorTls | None:
+    if settings.tls is None:
+        return None
+    trust = Trust(settings.tls.ca, folder=settings.state_dir)
+    return OperatorTls(name=settings.tls.name, token_file=settings.tls.token_file, trust=trust)

@@ -9,8 +9,12 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import TypeVar
 
+from pointsman_sidecar.control.trust import TrustError, check
+
 DEFAULT_LISTEN = "127.0.0.1:8081"
 DEFAULT_STATUS_LISTEN = "127.0.0.1:8082"
+DEFAULT_TOKEN_FILE = "/var/run/secrets/pointsman/token"  # noqa: S105 - where it is, and not what
+_CA_VARIABLE = "POINTSMAN_OPERATOR_CA"
 _HIGHEST_PORT = 65535
 _Value = TypeVar("_Value")
 
@@ -28,10 +32,20 @@ class Address:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class OperatorProof:
+    """What proves the operator to us, a certificate of this CA for this name, and us to the operator: a token."""
+
+    ca: bytes
+    name: str
+    token_file: Path
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """All settings of a sidecar."""
+    """All settings of a sidecar. Without `tls` the operator is reached in plain text, and believes what it hears."""
 
     operator: str
+    tls: OperatorProof | None
     namespace: str
     pod: str
     labels: Mapping[str, str]
@@ -112,17 +126,54 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
         except SettingsError as error:
             raise SettingsError(f"{name}: {error}") from error
 
+    operator = setting("operator", address)
+    tls = None
+    if (ca := _ca(given.operator_ca, environment)) is not None:
+        tls = OperatorProof(
+            ca=ca,
+            name=setting("operator_name", _name, operator.host),
+            token_file=setting("token_file", lambda text: Path(_name(text)), DEFAULT_TOKEN_FILE),
+        )
+    for flag in ("operator_name", "token_file"):
+        variable = f"POINTSMAN_{flag.upper()}"
+        if tls is None and (getattr(given, flag) is not None or variable in environment):
+            raise SettingsError(
+                f"--{flag.replace('_', '-')} (or {variable}) needs --operator-ca (or {_CA_VARIABLE}): "
+                "in plain text nobody is proven to anybody"
+            )
+    # Who proves it need not say it.
+    claimed, name = (None, _name) if tls is None else ("", str)
     return Settings(
-        operator=setting("operator", lambda text: str(address(text))),
-        namespace=setting("namespace", _name),
-        pod=setting("pod", _name, environment.get("HOSTNAME")),
+        operator=str(operator),
+        tls=tls,
+        namespace=setting("namespace", name, claimed),
+        pod=setting("pod", name, environment.get("HOSTNAME", claimed)),
         labels=setting("labels", labels, ""),
         listen=setting("listen", loopback, DEFAULT_LISTEN),
         status_listen=setting("status_listen", address, DEFAULT_STATUS_LISTEN),
         state_dir=setting("state_dir", lambda text: Path(text) if text else None, ""),
-        grace=setting("grace", _seconds, "25"),
+        # With what the last spans take, within the 30 s that Kubernetes gives a pod.
+        grace=setting("grace", _seconds, "20"),
         log_level=setting("log_level", level, "INFO"),
     )
+
+
+def _ca(file: str | None, environment: Mapping[str, str]) -> bytes | None:
+    """The CA's certificates: by flag from a file, in the environment as they are."""
+    name, ca = _CA_VARIABLE, environment.get(_CA_VARIABLE, "").encode()
+    if file is not None:
+        name = "--operator-ca"
+        try:
+            ca = Path(file).read_bytes()
+        except OSError as error:
+            raise SettingsError(f"{name}: {file} cannot be read: {error.strerror}") from error
+    elif not ca:
+        return None
+    try:
+        check(ca)
+    except TrustError as error:
+        raise SettingsError(f"{name}: {error}") from error
+    return ca
 
 
 def _name(text: str) -> str:
@@ -159,6 +210,20 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Each flag can be given as an environment variable instead: --state-dir as POINTSMAN_STATE_DIR.",
     )
     parser.add_argument("--operator", metavar="HOST:PORT", help="where the operator serves policies")
+    parser.add_argument(
+        "--operator-ca",
+        metavar="FILE",
+        help=f"the CA that the operator's certificate must be from, as PEM; in {_CA_VARIABLE} the PEM itself "
+        "(default: plain text)",
+    )
+    parser.add_argument(
+        "--operator-name", metavar="NAME", help="what its certificate must be for (default: the host of --operator)"
+    )
+    parser.add_argument(
+        "--token-file",
+        metavar="FILE",
+        help=f"the pod's service-account token, which proves which pod it is (default: {DEFAULT_TOKEN_FILE})",
+    )
     parser.add_argument("--namespace", help="the pod's namespace (believed by an operator in development only)")
     parser.add_argument("--pod", help="the pod's name (default: HOSTNAME)")
     parser.add_argument("--labels", metavar="K=V,K=V", help="the pod's labels (believed as its namespace is)")
@@ -167,6 +232,6 @@ def _parser() -> argparse.ArgumentParser:
         "--status-listen", metavar="HOST:PORT", help=f"health and metrics (default: {DEFAULT_STATUS_LISTEN})"
     )
     parser.add_argument("--state-dir", metavar="FOLDER", help="where the last good policy outlives a restart")
-    parser.add_argument("--grace", metavar="SECONDS", help="how long answers may go on at shutdown (default: 25)")
+    parser.add_argument("--grace", metavar="SECONDS", help="how long answers may go on at shutdown (default: 20)")
     parser.add_argument("--log-level", help="DEBUG, INFO, WARNING or ERROR (default: INFO)")
     return parser

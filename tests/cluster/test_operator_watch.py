@@ -13,6 +13,7 @@ from typing import TypeVar
 import grpc
 import pytest
 
+from cluster.charts.rights import rights
 from cluster.harness.apiserver import ApiServer
 from cluster.harness.cluster import Cluster
 from cluster.harness.processes import Process
@@ -20,35 +21,6 @@ from process.operator.streams import Stream
 from pure.operator.objects import Json
 
 T = TypeVar("T")
-
-# All that the operator may do, so that whatever else it tried would fail here. The chart grants the same.
-RIGHTS = """
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRole
-metadata: {{name: {name}}}
-rules:
-- {{apiGroups: [pointsman.dev], resources: [modelproviders, modelroutingpolicies], verbs: [list, watch]}}
-- {{apiGroups: [pointsman.dev], resources: [modelproviders/status, modelroutingpolicies/status], verbs: [patch]}}
-- {{apiGroups: [""], resources: [namespaces], verbs: [list, watch]}}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata: {{name: {name}}}
-roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: {name}}}
-subjects: [{{kind: ServiceAccount, name: operator, namespace: {name}}}]
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: Role
-metadata: {{name: secrets, namespace: {name}}}
-rules:
-- {{apiGroups: [""], resources: [secrets], verbs: [list, watch]}}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: {{name: secrets, namespace: {name}}}
-roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: secrets}}
-subjects: [{{kind: ServiceAccount, name: operator, namespace: {name}}}]
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,10 +101,10 @@ def eventually(look: Callable[[], T], expected: Callable[[T], bool], *, seconds:
 
 @pytest.fixture(scope="module")
 def service_account(cluster: Cluster, crds: None) -> tuple[str, Path]:  # noqa: ARG001 - served before it is needed
-    """The operator's namespace, and a kubeconfig with the operator's rights."""
+    """The operator's namespace, and a kubeconfig with the rights that the chart grants and no other."""
     namespace = cluster.namespace("pointsman-system")
     kubeconfig = cluster.kubeconfig_for("operator", namespace=namespace)
-    cluster.apply(RIGHTS.format(name=namespace))
+    cluster.apply(rights(namespace=namespace))
     cluster.delete_at_end(f"clusterrole/{namespace}", f"clusterrolebinding/{namespace}")
     return namespace, kubeconfig
 

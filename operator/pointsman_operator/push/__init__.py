@@ -8,13 +8,20 @@ keeps the three up to date; `ControlService` does the I/O.
     service = ControlService(hub, identifier=ClaimedIdentity(), relist=relist)
     control_pb2_grpc.add_ControlServicer_to_server(service, server)
     hub.update(world)      # whenever the world changed, on the server's loop
+    hub.trust(ca_bundle)   # which authorities they must trust from now on
     hub.sidecars()         # who is connected and what they have
     hub.verdicts()         # which policies compile, and why the others do not
     service.close()        # before server.stop(): streams end with UNAVAILABLE, so that sidecars reconnect
 """
 
 from pointsman_operator.push.hub import Hub, News
-from pointsman_operator.push.identity import ClaimedIdentity, Identifier, NoIdentity, Peer, UnidentifiedError
+from pointsman_operator.push.identity import (
+    ClaimedIdentity,
+    Identifier,
+    IdentityUnavailableError,
+    Peer,
+    UnidentifiedError,
+)
 from pointsman_operator.push.metrics import HubMetrics
 from pointsman_operator.push.service import ControlService, RelistError
 from pointsman_operator.push.session import Held, Rejection, Session
@@ -28,8 +35,8 @@ __all__ = [
     "Hub",
     "HubMetrics",
     "Identifier",
+    "IdentityUnavailableError",
     "News",
-    "NoIdentity",
     "Peer",
     "Rejection",
     "RelistError",

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -14,7 +14,7 @@ from pointsman_operator.push.metrics import HubMetrics
 from pointsman_operator.push.session import LONGEST_REASON, Session
 from pointsman_operator.push.targets import Decision, Program, Target, Withhold, decide
 from pointsman_operator.push.verdicts import Verdict, judge, names_any, touched_policies
-from pointsman_operator.resources import Key, Kind, ModelProvider, ModelRoutingPolicy, Unreadable
+from pointsman_operator.resources import Key, Kind, ModelProvider, ModelRoutingPolicy, Pod, Unreadable
 from pointsman_operator.world import Differences, World, differences
 
 log = structlog.get_logger(__name__)
@@ -40,6 +40,10 @@ class Hub:
         self._in_namespace: dict[str, tuple[Verdict, ...]] = {}
         self._sessions: dict[Key, Session] = {}
         self._listeners: list[Callable[[News], None]] = []
+        self._trust = b""
+        self._doubted: set[Session] = set()
+        self.doubts = asyncio.Event()
+        """Set while there are sessions for `take_doubted`."""
 
     @property
     def world(self) -> World:
@@ -80,6 +84,8 @@ class Hub:
         providers = {key.name for key in difference.providers} | self._keyed_by(difference)
         namespaces |= {key.name for key in difference.namespaces}
         namespaces |= {key.namespace for key, policy in world.policies.items() if names_any(policy, providers)}
+        for key in difference.pods & self._sessions.keys():
+            self._look_for_pod(self._sessions[key])
         for session in self._sessions.values():
             if session.peer.namespace in namespaces or providers & self._concerning(session):
                 self._aim(session)
@@ -89,6 +95,38 @@ class Hub:
             namespaces=namespaces | {key.namespace for key in difference.policy_objects},
             providers=providers | {key.name for key in difference.provider_objects},
         )
+
+    def trust(self, ca_bundle: bytes) -> None:
+        """Have all sidecars trust these authorities, those that come later too."""
+        self._trust = ca_bundle
+        for session in self._sessions.values():
+            session.trust(ca_bundle)
+
+    def take_doubted(self, *, all_unseen: bool = False) -> tuple[Session, ...]:
+        """The sessions whose pods were last seen to go, or of all whose pods are not seen; each is handed out once.
+
+        A pod that is not seen may be there all the same: only those with our label are watched.
+        """
+        doubted = self._doubted
+        self._doubted = set()
+        self.doubts.clear()
+        if all_unseen:
+            doubted |= {session for session in self._sessions.values() if session.peer.uid and not self._seen(session)}
+        return tuple(each for each in doubted if self._sessions.get(Key(each.peer.namespace, each.peer.pod)) is each)
+
+    def doubt(self, session: Session) -> None:
+        """Have somebody look whether the session's pod is still there."""
+        self._doubted.add(session)
+        self.doubts.set()
+
+    def identified(self, session: Session, peer: Peer) -> None:
+        """What is known of a session's pod is this now; it is the same pod."""
+        relabelled = session.peer.labels != peer.labels
+        session.peer = peer
+        session.wake.set()
+        if relabelled:
+            self._aim(session)
+            self._tell(namespaces={peer.namespace})
 
     def is_behind(self, known: Iterable[snapshot.ObjectVersion]) -> bool:
         """Whether a sidecar knows an object, or a generation of one, that this world has not seen."""
@@ -101,6 +139,7 @@ class Hub:
             earlier.replaced = True
             earlier.wake.set()
         session = Session(peer=peer, hello=hello)
+        session.trust(self._trust)
         self._sessions[key] = session
         self._metrics.sidecars.set(len(self._sessions))
         self._aim(session)
@@ -140,6 +179,18 @@ class Hub:
         # What it has in force decides which providers it must be able to call.
         self._aim(session)
         self._tell(namespaces={session.peer.namespace})
+
+    def _seen(self, session: Session) -> Pod | None:
+        pod = self._world.pods.get(Key(session.peer.namespace, session.peer.pod))
+        return pod if pod is not None and pod.metadata.uid == session.peer.uid else None
+
+    def _look_for_pod(self, session: Session) -> None:
+        if not session.peer.uid:
+            return
+        if (pod := self._seen(session)) is None:
+            self.doubt(session)
+        else:
+            self.identified(session, replace(session.peer, labels=pod.metadata.labels))
 
     def _aim(self, session: Session) -> None:
         namespace = session.peer.namespace

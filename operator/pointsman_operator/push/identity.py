@@ -1,5 +1,6 @@
-"""Who is calling. The way to know it is exchangeable; today there is only the sidecar's own claim."""
+"""Who is calling. The way to know it is exchangeable; the one here is to believe the sidecar's own claim."""
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,20 +18,33 @@ class UnidentifiedError(Exception):
     """Who is calling cannot be known; the message is a sentence for whoever runs the sidecar."""
 
 
+class IdentityUnavailableError(Exception):
+    """Who is calling cannot be known now, and may be later; the message is a sentence that says why."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Peer:
-    """The pod that a sidecar is in."""
+    """The pod that a sidecar is in.
+
+    `uid` tells it from another pod of the same name; empty where it is only claimed. `expires` is when what proves it
+    ends, in seconds since 1970.
+    """
 
     namespace: str
     pod: str
     labels: Mapping[str, str]
+    uid: str = ""
+    expires: float = math.inf
 
 
 class Identifier(Protocol):
-    """A way to know who is calling."""
+    """A way to know who is calling. Either call may raise UnidentifiedError or IdentityUnavailableError."""
 
     async def identify(self, hello: control.Hello) -> Peer:
-        """Return the pod, or raise UnidentifiedError."""
+        """Return the pod that a stream begins from."""
+
+    async def renew(self, peer: Peer, token: str) -> Peer:
+        """Return the same pod with a fresh proof."""
 
 
 class ClaimedIdentity:
@@ -51,13 +65,6 @@ class ClaimedIdentity:
             raise UnidentifiedError(f"the claimed pod has more than {_MOST_LABELS} labels")
         return Peer(namespace=claimed.namespace, pod=claimed.pod, labels=dict(claimed.labels))
 
-
-class NoIdentity:
-    """Believes nobody, since no proof can be checked yet."""
-
-    async def identify(self, hello: control.Hello) -> Peer:  # noqa: ARG002 - the protocol's signature
-        """Refuse."""
-        raise UnidentifiedError(
-            "this operator believes no claimed identity, and cannot check a token yet; "
-            "for development, start it with --insecure-claimed-identity"
-        )
+    async def renew(self, peer: Peer, token: str) -> Peer:  # noqa: ARG002 - the protocol's signature
+        """Return the pod as it was: a claim has no end."""
+        return peer

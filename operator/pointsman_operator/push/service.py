@@ -1,6 +1,10 @@
 """The `Control` service: the streams, and nothing that decides what goes through them."""
 
 import asyncio
+import contextlib
+import math
+import random
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import grpc
@@ -9,7 +13,7 @@ import structlog
 from pointsman_api.v1 import control_pb2 as control
 from pointsman_api.v1 import control_pb2_grpc
 from pointsman_operator.push.hub import Hub
-from pointsman_operator.push.identity import Identifier, UnidentifiedError
+from pointsman_operator.push.identity import Identifier, IdentityUnavailableError, UnidentifiedError
 from pointsman_operator.push.session import CONTRACT_VERSION, Session
 
 log = structlog.get_logger(__name__)
@@ -17,8 +21,10 @@ log = structlog.get_logger(__name__)
 HELLO_SECONDS = 10.0
 READY_SECONDS = 10.0
 ANSWER_SECONDS = 30.0
+RENEWAL_RETRY_SECONDS = 5.0
 MOST_KNOWN = 64
 LONGEST_VERSION = 128
+_ANSWERED = {"snapshot", "no_policy"}
 
 
 class RelistError(Exception):
@@ -39,8 +45,18 @@ class ControlService(control_pb2_grpc.ControlServicer):
     it returns, and raises RelistError where it cannot. Who has no cluster to list passes a function that does nothing.
     """
 
-    def __init__(self, hub: Hub, *, identifier: Identifier, relist: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        *,
+        identifier: Identifier,
+        relist: Callable[[], Awaitable[None]],
+        now: Callable[[], float] = time.time,
+        random: Callable[[], float] = random.random,
+    ) -> None:
         self._hub = hub
+        self._now = now
+        self._random = random
         self._identifier = identifier
         self._relist = relist
         self._closing = asyncio.Event()
@@ -68,11 +84,14 @@ class ControlService(control_pb2_grpc.ControlServicer):
         context: grpc.aio.ServicerContext[control.ConnectRequest, control.ConnectResponse],
     ) -> None:
         hello = await self._hello(requests)
+        # First, since an operator that has read the cluster need not ask for each pod.
+        await self._until_ready()
         try:
             peer = await self._identifier.identify(hello)
         except UnidentifiedError as error:
-            raise _Refusal(grpc.StatusCode.UNAUTHENTICATED, str(error)) from error
-        await self._until_ready()
+            raise _unauthenticated(str(error)) from error
+        except IdentityUnavailableError as error:
+            raise _Refusal(grpc.StatusCode.UNAVAILABLE, str(error)) from error
         if self._hub.is_behind(hello.known):
             await self._catch_up()
         session = self._hub.connect(peer=peer, hello=hello)
@@ -146,39 +165,72 @@ class ControlService(control_pb2_grpc.ControlServicer):
                 raise _stopping()
             if session.replaced:
                 raise _Refusal(grpc.StatusCode.UNAVAILABLE, "another stream of the same pod took the place of this one")
+            if session.refused:
+                raise _unauthenticated(session.refused)
             if reader.done():
                 reader.result()  # raises what ended it
                 return
+            valid_for = session.peer.expires - self._now()
+            if valid_for <= 0:
+                raise _unauthenticated("the token has expired, and no fresh one that could be checked came before")
             session.wake.clear()
             update = self._hub.next_update(session)
             if update is not None:
                 await context.write(update)
-                if not update.HasField("access"):  # which is not answered
+                if update.WhichOneof("message") in _ANSWERED:
                     deadline = clock() + ANSWER_SECONDS
                 continue
-            try:
-                async with asyncio.timeout_at(deadline if session.awaits_answer else None):
+            if session.awaits_answer and clock() >= deadline:
+                raise _Refusal(grpc.StatusCode.UNAVAILABLE, f"an update was not answered within {ANSWER_SECONDS:g} s")
+            # Whichever comes first; what it was is found out above.
+            expiry = clock() + valid_for
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(min(expiry, deadline if session.awaits_answer else math.inf)):
                     await session.wake.wait()
-            except TimeoutError:
-                raise _Refusal(
-                    grpc.StatusCode.UNAVAILABLE, f"an update was not answered within {ANSWER_SECONDS:g} s"
-                ) from None
 
     async def _read(self, requests: AsyncIterator[control.ConnectRequest], session: Session) -> None:
-        async for request in requests:
-            match request.WhichOneof("message"):
-                case "ack":
-                    self._hub.answer(session, request.ack)
-                case "nack":
-                    self._hub.answer(session, request.nack)
-                case "hello":
-                    raise _invalid("a second hello; only the first message is one")
-                case _:  # a kind of message that is newer than this operator
-                    continue
+        renewal: asyncio.Task[None] | None = None
+        try:
+            async for request in requests:
+                match request.WhichOneof("message"):
+                    case "ack":
+                        self._hub.answer(session, request.ack)
+                    case "nack":
+                        self._hub.answer(session, request.nack)
+                    case "hello":
+                        raise _invalid("a second hello; only the first message is one")
+                    case "token":
+                        if renewal is not None:
+                            renewal.cancel()
+                        # Beside the reading: it may take as long as the API server is away.
+                        renewal = asyncio.create_task(self._renew(session, request.token.token))
+                    case _:  # a kind of message that is newer than this operator
+                        continue
+        finally:
+            if renewal is not None:
+                renewal.cancel()
+
+    async def _renew(self, session: Session, token: str) -> None:
+        while True:
+            try:
+                peer = await self._identifier.renew(session.peer, token)
+            except UnidentifiedError as error:
+                session.refuse(str(error))
+                return
+            except IdentityUnavailableError as error:
+                log.info("a fresh token cannot be checked yet", pod=session.peer.pod, reason=str(error))
+                await asyncio.sleep(RENEWAL_RETRY_SECONDS * (0.5 + self._random()))
+                continue
+            self._hub.identified(session, peer)
+            return
 
 
 def _invalid(message: str) -> _Refusal:
     return _Refusal(grpc.StatusCode.INVALID_ARGUMENT, message)
+
+
+def _unauthenticated(message: str) -> _Refusal:
+    return _Refusal(grpc.StatusCode.UNAUTHENTICATED, message)
 
 
 def _stopping() -> _Refusal:

@@ -54,10 +54,13 @@ class Session:
         # Set whenever there may be something to send; cleared by whoever looks.
         self.wake = asyncio.Event()
         self.replaced = False
+        # A sentence why this sidecar is no longer who it was; its stream ends with it.
+        self.refused = ""
         self._target: Target | None = None
         self._sent: _Sent | None = None
         self._sent_access: control.AccessUpdate | None = None
         self._told_why_none: str | None = None
+        self._trust = self._sent_trust = b""
         self._nonces = count(1)
 
     @property
@@ -87,22 +90,38 @@ class Session:
         self._target = target
         self.wake.set()
 
+    def trust(self, ca_bundle: bytes) -> None:
+        """Set which authorities the sidecar should trust; empty where it has no need to."""
+        self._trust = ca_bundle
+        self.wake.set()
+
+    def refuse(self, reason: str) -> None:
+        """End the stream: the pod is not, or no longer, what it was taken for."""
+        self.refused = reason
+        self.wake.set()
+
     def next_update(self) -> control.ConnectResponse | None:
         """What to send now, if anything; whoever asks must send it."""
         if self._target is None:
             return None
         # Before the snapshot that needs it, so that its first request finds the providers open.
-        access = self._target.access.update
-        if access != self._sent_access:
-            self._sent_access = access
-            return control.ConnectResponse(access=access)
-        if self._sent is not None:
-            return None
+        if (update := self._unanswered(self._target)) is not None or self._sent is not None:
+            return update
         match self._target.decision.action:
             case Program(compiled=compiled):
                 return self._snapshot(compiled)
             case Withhold(reason=reason):
                 return self._no_policy(reason)
+        return None
+
+    def _unanswered(self, target: Target) -> control.ConnectResponse | None:
+        """What is sent whether or not an answer is waited for."""
+        if self._trust != self._sent_trust:
+            self._sent_trust = self._trust
+            return control.ConnectResponse(trust=control.TrustUpdate(ca_bundle=self._trust))
+        if target.access.update != self._sent_access:
+            self._sent_access = target.access.update
+            return control.ConnectResponse(access=self._sent_access)
         return None
 
     def acknowledge(self, nonce: str) -> bool:

@@ -6,11 +6,12 @@ read becomes an `Unreadable`, which travels in the resource's place and ends as 
 
 from pointsman_operator.resources.kinds import Kind
 from pointsman_operator.resources.metadata import Key, Metadata
-from pointsman_operator.resources.objects import Namespace, Secret
+from pointsman_operator.resources.objects import Namespace, Pod, Secret
 from pointsman_operator.resources.parse import (
     MalformedObjectError,
     parse_metadata,
     parse_namespace,
+    parse_pod,
     parse_policy,
     parse_provider,
     parse_secret,
@@ -30,11 +31,13 @@ __all__ = [
     "ModelProvider",
     "ModelRoutingPolicy",
     "Namespace",
+    "Pod",
     "Problem",
     "Secret",
     "Unreadable",
     "parse_metadata",
     "parse_namespace",
+    "parse_pod",
     "parse_policy",
     "parse_provider",
     "parse_secret",

@@ -13,6 +13,11 @@ class Kind(StrEnum):
     PROVIDER = "ModelProvider"
     NAMESPACE = "Namespace"
     SECRET = "Secret"  # noqa: S105 - a kind, no secret
+    POD = "Pod"
 
+
+# On the pods that have a sidecar of ours; whatever else runs in the cluster is not watched.
+INJECTED_LABEL = f"{GROUP}/injected"
+INJECTED_SELECTOR = f"{INJECTED_LABEL}=true"
 
 PLURALS = {Kind.POLICY: "modelroutingpolicies", Kind.PROVIDER: "modelproviders"}

@@ -14,6 +14,13 @@ class Namespace:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Pod:
+    """A pod with a sidecar: its labels decide which policy is for it."""
+
+    metadata: Metadata
+
+
+@dataclass(frozen=True, kw_only=True)
 class Secret:
     """A Secret of the operator's namespace: the keys that providers refer to, decoded. Its values are never printed."""
 

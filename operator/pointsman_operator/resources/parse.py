@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from pointsman_operator.resources.metadata import Metadata
-from pointsman_operator.resources.objects import Namespace, Secret
+from pointsman_operator.resources.objects import Namespace, Pod, Secret
 from pointsman_operator.resources.policy import ModelRoutingPolicy
 from pointsman_operator.resources.problem import Problem
 from pointsman_operator.resources.provider import ModelProvider
@@ -50,6 +50,11 @@ def parse_provider(value: Mapping[str, Any]) -> ModelProvider | Unreadable:
 def parse_namespace(value: Mapping[str, Any]) -> Namespace:
     """Read a Namespace."""
     return Namespace(metadata=parse_metadata(value))
+
+
+def parse_pod(value: Mapping[str, Any]) -> Pod:
+    """Read a Pod."""
+    return Pod(metadata=parse_metadata(value))
 
 
 def parse_secret(value: Mapping[str, Any]) -> Secret:

@@ -1,21 +1,25 @@
 """The operator's eyes and hands in the cluster: all that talks to the Kubernetes API, and nothing that decides.
 
-kopf watches policies, providers and namespaces from a thread of its own; the Kubernetes client lists them, now and then
-and when asked, watches the Secrets of the operator's own namespace, and writes statuses. `Keeper` brings the news of
-all of them together into one world and hands that to the hub.
+kopf watches policies, providers, namespaces and pods from a thread of its own; the Kubernetes client lists them, now
+and then and when asked, watches the Secrets of the operator's own namespace, writes statuses and the CA's Secret, and
+has tokens reviewed. `Keeper` brings what is watched and listed together into one world and hands that to the hub.
 """
 
 from pointsman_operator.watch.cluster import Cluster, ClusterError
 from pointsman_operator.watch.connection import Connector, NoConnectionError
 from pointsman_operator.watch.keeper import Keeper, WatchMetrics
 from pointsman_operator.watch.kopf_thread import KopfThread
+from pointsman_operator.watch.own_secrets import OwnSecrets
+from pointsman_operator.watch.proofs import ClusterProofs
 
 __all__ = [
     "Cluster",
     "ClusterError",
+    "ClusterProofs",
     "Connector",
     "Keeper",
     "KopfThread",
     "NoConnectionError",
+    "OwnSecrets",
     "WatchMetrics",
 ]

@@ -16,7 +16,7 @@ import aiohttp
 from kubernetes.aio.client.api_client import ApiClient
 
 from pointsman_operator.resources import Key, Kind
-from pointsman_operator.resources.kinds import GROUP, PLURALS, VERSION
+from pointsman_operator.resources.kinds import GROUP, INJECTED_SELECTOR, PLURALS, VERSION
 from pointsman_operator.status import StatusConflictError, StatusUnavailableError
 from pointsman_operator.watch.connection import Connector, NoConnectionError
 from pointsman_operator.world import Change
@@ -24,9 +24,17 @@ from pointsman_operator.world import Change
 _CALL_SECONDS = 30.0
 _WATCH_SECONDS = 240  # of our asking: a stream that has silently died does not stay for ever
 _PAGE = 500
-# Helm keeps whole releases in Secrets, the operator's own among them.
-_SECRETS = {"fieldSelector": "type!=helm.sh/release.v1"}
-_MERGE_PATCH = "application/merge-patch+json"
+_SELECTION = {
+    # Helm keeps whole releases in Secrets, the operator's own among them.
+    Kind.SECRET: {"fieldSelector": "type!=helm.sh/release.v1"},
+    Kind.POD: {"labelSelector": INJECTED_SELECTOR},
+}
+_JSON = "application/json"
+# Of a pod, which is large, only who it is.
+METADATA_ONLY = f"{_JSON};as=PartialObjectMetadata;g=meta.k8s.io;v=v1,{_JSON}"
+_METADATA_LIST = f"{_JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,{_JSON}"
+_POD_METADATA = ("name", "namespace", "uid", "resourceVersion", "labels")
+_CONTENT = {"PATCH": "application/merge-patch+json", "POST": _JSON}
 _CHANGES = {"BOOKMARK": None, "DELETED": Change.DELETED}
 
 
@@ -58,6 +66,7 @@ class Cluster:
             Kind.PROVIDER: f"{group}/{PLURALS[Kind.PROVIDER]}",
             Kind.NAMESPACE: "/api/v1/namespaces",
             Kind.SECRET: f"/api/v1/namespaces/{secrets_namespace}/secrets",
+            Kind.POD: "/api/v1/pods",
         }
 
     async def __aenter__(self) -> Self:
@@ -70,16 +79,18 @@ class Cluster:
         await self._disconnect()
 
     async def list(self, kind: Kind) -> Listing:
-        """List a kind: Secrets in the operator's namespace, all else in the whole cluster."""
-        query = {"limit": str(_PAGE), **(_SECRETS if kind is Kind.SECRET else {})}
+        """List a kind: Secrets in the operator's namespace, pods with a sidecar, all else in the whole cluster."""
+        query = {"limit": str(_PAGE), **_SELECTION.get(kind, {})}
+        accept = _METADATA_LIST if kind is Kind.POD else _JSON
         items: list[dict[str, Any]] = []
         while True:
             try:
-                page = await _json(await self._call("GET", self._collections[kind], query=query))
+                page = await self.ask("GET", self._collections[kind], query=query, accept=accept)
             except ClusterError as error:
                 raise _unknown_kind(kind, error) from error
             with _reading():
-                items += page["items"]
+                found = page["items"] or ()  # the API server writes an empty list of metadata as null
+                items += map(_trimmed, found) if kind is Kind.POD else found
                 if not (token := page["metadata"].get("continue")):
                     return Listing(items=items, resource_version=str(int(page["metadata"]["resourceVersion"])))
                 query["continue"] = token
@@ -89,7 +100,8 @@ class Cluster:
 
         None in a change's place comes with a bookmark, which is no object but has a resourceVersion to go on from.
         """
-        query = {"watch": "true", "allowWatchBookmarks": "true", "resourceVersion": since, **_SECRETS}
+        query = {"watch": "true", "allowWatchBookmarks": "true", "resourceVersion": since}
+        query |= _SELECTION[Kind.SECRET]
         query["timeoutSeconds"] = str(_WATCH_SECONDS)
         path = self._collections[Kind.SECRET]
         response = await self._call("GET", path, query=query, seconds=_WATCH_SECONDS + _CALL_SECONDS)
@@ -115,12 +127,26 @@ class Cluster:
         path = f"/apis/{GROUP}/{VERSION}/{where}{PLURALS[kind]}/{key.name}/status"
         body = {"metadata": {"resourceVersion": resource_version}, "status": status}
         try:
-            written: Mapping[str, Any] = await _json(await self._call("PATCH", path, query={}, body=body))
+            written: Mapping[str, Any] = await self.ask("PATCH", path, body=body)
         except ClusterError as error:
             if error.status in {HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND}:
                 raise StatusConflictError(str(error)) from error
             raise StatusUnavailableError(str(error)) from error
         return written
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+        accept: str = _JSON,
+        seconds: float = _CALL_SECONDS,
+    ) -> Any:
+        """Make a call that is answered with JSON: PATCH as a merge patch. Raise ClusterError if it fails."""
+        response = await self._call(method, path, query=query or {}, body=body, accept=accept, seconds=seconds)
+        return await _json(response)
 
     async def _call(
         self,
@@ -129,15 +155,17 @@ class Cluster:
         *,
         query: Mapping[str, str],
         body: Mapping[str, Any] | None = None,
+        accept: str = _JSON,
         seconds: float = _CALL_SECONDS,
     ) -> aiohttp.ClientResponse:
         """Make a call; once more with fresh credentials where those that we had are no longer accepted."""
         try:
-            response = await self._request(method, path, query=query, body=body, seconds=seconds)
+            headers = {"Accept": accept, **({} if body is None else {"Content-Type": _CONTENT[method]})}
+            response = await self._request(method, path, query=query, headers=headers, body=body, seconds=seconds)
             if response.status == HTTPStatus.UNAUTHORIZED:
                 response.close()
                 await self._disconnect()
-                response = await self._request(method, path, query=query, body=body, seconds=seconds)
+                response = await self._request(method, path, query=query, headers=headers, body=body, seconds=seconds)
             if response.status >= HTTPStatus.BAD_REQUEST:
                 raise _refused(response.status, await _message(response))
         except NoConnectionError as error:
@@ -147,17 +175,21 @@ class Cluster:
         return response
 
     async def _request(
-        self, method: str, path: str, *, query: Mapping[str, str], body: Mapping[str, Any] | None, seconds: float
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str],
+        headers: Mapping[str, str],
+        body: Mapping[str, Any] | None,
+        seconds: float,
     ) -> aiohttp.ClientResponse:
         client = self._client or await self._connect()
-        headers = {"Accept": "application/json"}
-        if body is not None:
-            headers["Content-Type"] = _MERGE_PATCH
         request = await client.param_serialize(
             method,
             path,
             query_params=list(query.items()),
-            header_params=headers,
+            header_params=dict(headers),
             body=body,
             auth_settings=["BearerToken"],
         )
@@ -182,6 +214,12 @@ def _reading() -> Iterator[None]:
         yield
     except (LookupError, TypeError, ValueError) as error:
         raise ClusterError(f"an answer of the API server cannot be read: {error!r}") from error
+
+
+def _trimmed(pod: Mapping[str, Any]) -> dict[str, Any]:
+    # Thousands are held at once: without their annotations and managed fields.
+    metadata = pod["metadata"]
+    return {"metadata": {name: metadata[name] for name in _POD_METADATA if name in metadata}}
 
 
 async def _json(response: aiohttp.ClientResponse) -> Any:

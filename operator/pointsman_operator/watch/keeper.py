@@ -42,10 +42,14 @@ class WatchMetrics:
 
 
 class Keeper:
-    """Belongs to the hub's event loop; other threads come in through `call_soon_threadsafe`."""
+    """Belongs to the hub's event loop; other threads come in through `call_soon_threadsafe`.
 
-    def __init__(self, hub: Hub, *, cluster: Cluster, metrics: WatchMetrics) -> None:
+    `pods` says whether pods are listed too: who believes what sidecars claim has no use for them.
+    """
+
+    def __init__(self, hub: Hub, *, cluster: Cluster, metrics: WatchMetrics, pods: bool = False) -> None:
         self._hub = hub
+        self._kinds = (*((Kind.POD,) if pods else ()), Kind.NAMESPACE, Kind.PROVIDER, Kind.POLICY)
         self._cluster = cluster
         self._metrics = metrics
         self._world = World()
@@ -145,7 +149,7 @@ class Keeper:
         self._running, self._next = self._next, None
         self._listed_at = clock()
         try:
-            for kind in (Kind.NAMESPACE, Kind.PROVIDER, Kind.POLICY):
+            for kind in self._kinds:
                 listing = await self._list(kind)
                 self._world = self._world.relist(kind, listing.items, resource_version=listing.resource_version)
             await self._list_secrets()

@@ -13,7 +13,7 @@ import kopf
 import structlog
 
 from pointsman_operator.resources import Kind
-from pointsman_operator.resources.kinds import GROUP, PLURALS, VERSION
+from pointsman_operator.resources.kinds import GROUP, INJECTED_SELECTOR, PLURALS, VERSION
 from pointsman_operator.watch.connection import Connector
 from pointsman_operator.world import Change
 
@@ -22,18 +22,22 @@ Deliver = Callable[[Kind, Change | None, Mapping[str, Any]], None]
 log = structlog.get_logger(__name__)
 
 _LAST_PAUSE_SECONDS = 5.0
+_PODS = ("", "v1", "pods")
 
 
 class KopfThread:
-    """Watches policies, providers and namespaces, over and over, until stopped.
+    """Watches policies, providers, namespaces and, where it is told to, pods with a sidecar; until stopped.
 
     `deliver` is called in the thread with each object. No change means that the object was listed: kopf begins anew
     with a list where a stream was interrupted too long, and says nothing then of what was deleted meanwhile. `prepare`
     is called in the thread before each start, and returns whether the kinds are there: kopf looks for them only once.
     """
 
-    def __init__(self, connector: Connector, *, deliver: Deliver, prepare: Callable[[], bool]) -> None:
+    def __init__(
+        self, connector: Connector, *, deliver: Deliver, prepare: Callable[[], bool], pods: bool = False
+    ) -> None:
         self._connector = connector
+        self._pods = pods
         self._deliver = deliver
         self._prepare = prepare
         self._stopping = threading.Event()
@@ -85,7 +89,7 @@ class KopfThread:
             if self._stopping.is_set():
                 return
             tasks = await kopf.spawn_tasks(
-                registry=_registry(self._connector, self._deliver),
+                registry=_registry(self._connector, self._deliver, pods=self._pods),
                 settings=_settings(),
                 standalone=True,
                 clusterwide=True,
@@ -104,7 +108,7 @@ def _nothing() -> None:
     """End nothing: kopf does not run."""
 
 
-def _registry(connector: Connector, deliver: Deliver) -> kopf.OperatorRegistry:
+def _registry(connector: Connector, deliver: Deliver, *, pods: bool) -> kopf.OperatorRegistry:
     registry = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=registry, id="login")
@@ -125,6 +129,8 @@ def _registry(connector: Connector, deliver: Deliver) -> kopf.OperatorRegistry:
     for kind, plural in PLURALS.items():
         watch(kind, GROUP, VERSION, plural)
     watch(Kind.NAMESPACE, "", "v1", "namespaces")
+    if pods:
+        watch(Kind.POD, *_PODS)
     return registry
 
 
@@ -143,4 +149,5 @@ def _settings() -> kopf.OperatorSettings:
     settings.networking.request_timeout = 30
     settings.watching.server_timeout = 240
     settings.watching.chunk_size = 500
+    settings.watching.label_selectors[_PODS] = INJECTED_SELECTOR
     return settings

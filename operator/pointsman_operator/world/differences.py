@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from pointsman_operator.resources import Key, ModelProvider, ModelRoutingPolicy, Namespace, Secret, Unreadable
+from pointsman_operator.resources import Key, ModelProvider, ModelRoutingPolicy, Namespace, Pod, Secret, Unreadable
 from pointsman_operator.world.world import World
 
 T = TypeVar("T")
@@ -14,14 +14,15 @@ T = TypeVar("T")
 class Differences:
     """The keys at which two worlds differ.
 
-    `policies`, `providers`, `namespaces` and `secrets` differ in what they say; `policy_objects` and `provider_objects`
-    in anything, such as the status that the operator itself wrote.
+    `policies`, `providers`, `namespaces`, `secrets` and `pods` differ in what they say; `policy_objects` and
+    `provider_objects` in anything, such as the status that the operator itself wrote.
     """
 
     policies: frozenset[Key]
     providers: frozenset[Key]
     namespaces: frozenset[Key]
     secrets: frozenset[Key]
+    pods: frozenset[Key]
     policy_objects: frozenset[Key]
     provider_objects: frozenset[Key]
 
@@ -37,6 +38,7 @@ def differences(before: World, after: World) -> Differences:
             _changed(before.namespaces, after.namespaces), before.namespaces, after.namespaces, _same_labels
         ),
         secrets=_telling(_changed(before.secrets, after.secrets), before.secrets, after.secrets, _same_data),
+        pods=_telling(_changed(before.pods, after.pods), before.pods, after.pods, _same_pod),
         policy_objects=policy_objects,
         provider_objects=provider_objects,
     )
@@ -66,6 +68,10 @@ def _same_spec(
 
 def _same_labels(one: Namespace, other: Namespace) -> bool:
     return one.metadata.labels == other.metadata.labels
+
+
+def _same_pod(one: Pod, other: Pod) -> bool:
+    return one.metadata.uid == other.metadata.uid and one.metadata.labels == other.metadata.labels
 
 
 def _same_data(one: Secret, other: Secret) -> bool:

@@ -31,7 +31,8 @@ class Shelf(Generic[T]):
 
     def put(self, key: Key, value: T, *, version: int) -> Self:
         """An object was written."""
-        if self._is_old(key, version):
+        # kopf tells again of all that a list just brought, which must not cost a copy of the shelf each.
+        if self._is_old(key, version) or (version == self.versions.get(key) and value == self.objects[key]):
             return self
         return replace(
             self,

@@ -12,17 +12,19 @@ from pointsman_operator.resources import (
     ModelProvider,
     ModelRoutingPolicy,
     Namespace,
+    Pod,
     Secret,
     Unreadable,
     parse_metadata,
     parse_namespace,
+    parse_pod,
     parse_policy,
     parse_provider,
     parse_secret,
 )
 from pointsman_operator.world.shelf import Shelf
 
-T = TypeVar("T", ModelRoutingPolicy | Unreadable, ModelProvider | Unreadable, Namespace, Secret)
+T = TypeVar("T", ModelRoutingPolicy | Unreadable, ModelProvider | Unreadable, Namespace, Secret, Pod)
 
 
 class Change(StrEnum):
@@ -40,10 +42,14 @@ class World:
     provider_shelf: Shelf[ModelProvider | Unreadable] = field(default_factory=Shelf)
     namespace_shelf: Shelf[Namespace] = field(default_factory=Shelf)
     secret_shelf: Shelf[Secret] = field(default_factory=Shelf)
+    pod_shelf: Shelf[Pod] = field(default_factory=Shelf)
 
     @property
     def ready(self) -> bool:
-        """Whether each kind was listed, so that what is not here does not exist."""
+        """Whether each kind was listed, so that what is not here does not exist.
+
+        But for pods: not all of them are watched, and some operators watch none.
+        """
         shelves = (self.policy_shelf, self.provider_shelf, self.namespace_shelf, self.secret_shelf)
         return all(shelf.listed is not None for shelf in shelves)
 
@@ -67,6 +73,11 @@ class World:
         """The Secrets of the operator's namespace."""
         return self.secret_shelf.objects
 
+    @property
+    def pods(self) -> Mapping[Key, Pod]:
+        """The pods with a sidecar, by namespace and name."""
+        return self.pod_shelf.objects
+
     def namespace_labels(self, name: str) -> Mapping[str, str]:
         """The labels of a namespace; none where it is not known, so that it is allowed nothing by labels."""
         namespace = self.namespaces.get(Key("", name))
@@ -79,6 +90,7 @@ class World:
             Kind.PROVIDER: self.provider_shelf.listed,
             Kind.NAMESPACE: self.namespace_shelf.listed,
             Kind.SECRET: self.secret_shelf.listed,
+            Kind.POD: self.pod_shelf.listed,
         }
         return shelves[kind] or 0
 
@@ -97,6 +109,9 @@ class World:
             case Kind.SECRET:
                 secrets = _observed(self.secret_shelf, change, value, parse_secret)
                 return self if secrets is self.secret_shelf else replace(self, secret_shelf=secrets)
+            case Kind.POD:
+                pods = _observed(self.pod_shelf, change, value, parse_pod)
+                return self if pods is self.pod_shelf else replace(self, pod_shelf=pods)
 
     def relist(self, kind: Kind, values: Iterable[Mapping[str, Any]], *, resource_version: str) -> Self:
         """All objects of a kind were listed, as they stood at `resource_version`.
@@ -115,6 +130,8 @@ class World:
                 # What is kept of a Secret depends on what refers to it, so the same version may hold more than it did.
                 secrets = _relisted(self.secret_shelf, values, version, parse_secret, reuse=False)
                 return replace(self, secret_shelf=secrets)
+            case Kind.POD:
+                return replace(self, pod_shelf=_relisted(self.pod_shelf, values, version, parse_pod))
 
 
 def _observed(

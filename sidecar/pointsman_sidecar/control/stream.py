@@ -9,25 +9,16 @@ import structlog
 
 from pointsman_api.v1 import control_pb2, control_pb2_grpc
 from pointsman_sidecar.contract.snapshots import CONTRACT_VERSION, SnapshotRejectedError, read_snapshot
+from pointsman_sidecar.control.channel import open_channel, reason
 from pointsman_sidecar.control.in_force import InForce
 from pointsman_sidecar.control.store import SnapshotStore
+from pointsman_sidecar.control.trust import OperatorTls, TokenError, TrustError
 from pointsman_sidecar.telemetry.metrics import Metrics
 
 _FIRST_DELAY = 0.1
 _LONGEST_DELAY = 15.0
 # A stream that lived this long, in seconds, was a good one: the next failure starts from the first delay again.
 _GOOD_LIFE = 10.0
-_OPTIONS = (
-    # A peer that vanished without a word is found within 30 s, and not when somebody next writes.
-    ("grpc.keepalive_time_ms", 20_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
-    # Without this, a ping that stays without an answer is given a minute, whatever the line above says.
-    ("grpc.http2.ping_timeout_ms", 10_000),
-    ("grpc.max_receive_message_length", 16 * 1024 * 1024),
-    # gRPC's own waits between connections would come on top of ours.
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 1_000),
-)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,19 +37,23 @@ class Backoff:
 
 
 class ControlStream:
-    """Keeps `in_force` as the operator says. `run` is the whole life of it."""
+    """Keeps `in_force` as the operator says. `run` is the whole life of it.
+
+    `identity` is what an operator of development believes; `tls` is how any other is known, and convinced.
+    """
 
     def __init__(
         self,
         *,
         operator: str,
-        identity: control_pb2.ClaimedIdentity,
+        identity: control_pb2.ClaimedIdentity | None,
         in_force: InForce,
         store: SnapshotStore | None,
         metrics: Metrics,
         log: structlog.stdlib.BoundLogger,
         backoff: Backoff,
         clock: Callable[[], float],
+        tls: OperatorTls | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._operator = operator
@@ -69,6 +64,7 @@ class ControlStream:
         self._log = log
         self._backoff = backoff
         self._clock = clock
+        self._tls = tls
         self._sleep = sleep
         self._current: control_pb2.SnapshotUpdate | None = None
         self.informed = asyncio.Event()
@@ -92,27 +88,31 @@ class ControlStream:
     async def run(self) -> None:
         """Connect, follow, and connect again; ends by cancellation only."""
         failures = 0
-        async with grpc.aio.insecure_channel(self._operator, options=_OPTIONS) as channel:
-            while True:
-                started = self._clock()
-                try:
+        while True:
+            started = self._clock()
+            try:
+                async with open_channel(self._operator, self._tls) as channel:
                     await self._follow(control_pb2_grpc.ControlStub(channel))
-                    reason = "the operator closed the stream"
-                except grpc.aio.AioRpcError as error:
-                    reason = f"{error.code().name}: {error.details()}"
-                finally:
-                    self._metrics.control_connected.set(0)
-                failures = 1 if self._clock() - started > _GOOD_LIFE else failures + 1
-                delay = self._backoff.delay(failures)
-                self._log.warning("not connected to the operator", reason=reason, retry_in_seconds=round(delay, 2))
-                if self._in_force.waiting:
-                    self._in_force.no_policy = f"the operator has not sent a policy yet ({reason})"
-                await self._sleep(delay)
+                why = "the operator closed the stream"
+            except grpc.aio.AioRpcError as error:
+                why = reason(error, self._tls)
+            except TokenError as error:
+                why = str(error)
+            finally:
+                self._metrics.control_connected.set(0)
+            failures = 1 if self._clock() - started > _GOOD_LIFE else failures + 1
+            delay = self._backoff.delay(failures)
+            self._log.warning("not connected to the operator", reason=why, retry_in_seconds=round(delay, 2))
+            if self._in_force.waiting:
+                self._in_force.no_policy = f"the operator has not sent a policy yet ({why})"
+            await self._sleep(delay)
 
     async def _follow(self, stub: "control_pb2_grpc.ControlAsyncStub") -> None:
+        token = self._tls.token() if self._tls else ""
         answers: asyncio.Queue[control_pb2.ConnectRequest | None] = asyncio.Queue()
-        answers.put_nowait(control_pb2.ConnectRequest(hello=self._hello()))
+        answers.put_nowait(control_pb2.ConnectRequest(hello=self._hello(token)))
         call = stub.Connect(_drain(answers))
+        renewing = asyncio.create_task(self._renew(self._tls, token, answers)) if self._tls else None
         try:
             async for response in call:
                 self._metrics.control_connected.set(1)
@@ -122,12 +122,29 @@ class ControlStream:
                 if not self._in_force.waiting and (self._in_force.access or self._in_force.policy is None):
                     self.informed.set()
         finally:
+            if renewing is not None:
+                renewing.cancel()
             call.cancel()
             # A call that has ended is not cancelled, and gRPC would wait for one more answer to send for good.
             answers.put_nowait(None)
 
-    def _hello(self) -> control_pb2.Hello:
-        hello = control_pb2.Hello(contract_version=CONTRACT_VERSION, claimed_identity=self._identity)
+    async def _renew(
+        self, tls: OperatorTls, sent: str, answers: asyncio.Queue[control_pb2.ConnectRequest | None]
+    ) -> None:
+        """Send each fresh token, which the kubelet writes long before the one before it ends."""
+        while True:
+            await asyncio.sleep(tls.look_every)
+            try:
+                token = tls.token()
+            except TokenError as error:
+                self._log.warning("no fresh token", reason=str(error))
+                continue
+            if token != sent:
+                answers.put_nowait(control_pb2.ConnectRequest(token=control_pb2.Token(token=token)))
+                sent = token
+
+    def _hello(self, token: str) -> control_pb2.Hello:
+        hello = control_pb2.Hello(contract_version=CONTRACT_VERSION, claimed_identity=self._identity, token=token)
         if self._current is not None:
             hello.snapshot_version = self._current.version
             hello.known.extend(self._current.snapshot.inputs)
@@ -143,7 +160,20 @@ class ControlStream:
             case "access":
                 self._in_force.access = {each.provider: each.api_key for each in response.access.providers}
                 self._log.info("access", providers=sorted(self._in_force.access))
+            case "trust":
+                self._trust(response.trust)
         return None
+
+    def _trust(self, update: control_pb2.TrustUpdate) -> None:
+        if self._tls is None:
+            return
+        try:
+            self._tls.trust.replace(update.ca_bundle)
+        except TrustError as error:
+            self._log.warning("the operator's CA is not taken over", reason=str(error))
+        except OSError as error:
+            # Trusted all the same, until a restart begins with what the pod began with.
+            self._log.warning("the operator's CA cannot be stored", reason=error.strerror)
 
     def _apply(self, update: control_pb2.SnapshotUpdate) -> control_pb2.ConnectRequest:
         try:

@@ -1,5 +1,6 @@
 """The gRPC door: `Completions` with health and reflection, on loopback."""
 
+import traceback
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
@@ -74,7 +75,9 @@ class _Servicer(completions_pb2_grpc.CompletionsServicer):
         except CompletionError:
             raise
         except Exception as error:
-            self._log.exception("internal error")
+            # Where, and no message: an exception may quote what it stumbled over.
+            stack = "".join(traceback.format_tb(error.__traceback__))
+            self._log.error("internal error", error=type(error).__name__, stack=stack)
             raise CompletionError(
                 Kind.INTERNAL, "INTERNAL", "the sidecar failed on this request; its log says where"
             ) from error

@@ -16,7 +16,9 @@ GROUP = "/apis/pointsman.dev/v1alpha1"
 POLICIES = f"{GROUP}/modelroutingpolicies"
 PROVIDERS = f"{GROUP}/modelproviders"
 NAMESPACES = "/api/v1/namespaces"
+PODS = "/api/v1/pods"
 SECRETS = f"/api/v1/namespaces/{OPERATOR_NAMESPACE}/secrets"
+REVIEWS = "/apis/authentication.k8s.io/v1/tokenreviews"
 _VERBS = ["list", "watch", "patch"]
 
 
@@ -27,13 +29,22 @@ class FakeApi:
     """
 
     def __init__(self) -> None:
-        self.objects: dict[str, dict[str, Json]] = {path: {} for path in (POLICIES, PROVIDERS, NAMESPACES, SECRETS)}
+        self.objects: dict[str, dict[str, Json]] = {
+            path: {} for path in (POLICIES, PROVIDERS, NAMESPACES, PODS, SECRETS)
+        }
         self.failing: dict[str, int] = {}
+        self.refused: Counter[str] = Counter()
+        # A path that is asked waits for this.
+        self.held: dict[str, asyncio.Event] = {}
         self.token = "first"
         self.page_size: int | None = None
         self.page: Json | None = None
         self.lists: Counter[str] = Counter()
         self.patches: list[Json] = []
+        # What is said of a token, by the token; and of which tokens it was asked.
+        self.tokens: dict[str, Json] = {}
+        self.reviewed: list[str] = []
+        self.looked_up: list[str] = []
         self.writes: list[str] = []
         self.url = ""
         self._version = 100
@@ -47,7 +58,8 @@ class FakeApi:
         app = web.Application(middlewares=[api._guard])
         app.router.add_get("/api", _answer({"versions": ["v1"]}))
         app.router.add_get("/apis", _answer({"groups": [_group()]}))
-        app.router.add_get("/api/v1", _answer({"resources": [_resource("namespaces", "Namespace")]}))
+        core = [_resource("namespaces", "Namespace"), _resource("pods", "Pod", namespaced=True)]
+        app.router.add_get("/api/v1", _answer({"resources": core}))
         app.router.add_get(
             GROUP,
             _answer(
@@ -62,6 +74,11 @@ class FakeApi:
         for path in api.objects:
             app.router.add_get(path, api._collection)
         app.router.add_patch("/{path:.*}/status", api._patch)
+        app.router.add_post(REVIEWS, api._review)
+        app.router.add_get("/api/v1/namespaces/{namespace}/pods/{name}", api._pod)
+        app.router.add_post(SECRETS, api._create_secret)
+        app.router.add_get(f"{SECRETS}/{{name}}", api._secret)
+        app.router.add_patch(f"{SECRETS}/{{name}}", api._patch_secret)
         runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -133,7 +150,10 @@ class FakeApi:
             return _status(401, "Unauthorized")
         if request.method != "GET":
             self.writes.append(f"{request.method} {request.path}")
+        if request.path in self.held:
+            await self.held[request.path].wait()
         if request.path in self.failing:
+            self.refused[request.path] += 1
             return _status(self.failing[request.path], "made to fail")
         response: web.StreamResponse = await handler(request)
         return response
@@ -164,6 +184,41 @@ class FakeApi:
         finally:
             self._watches[request.path].remove(queue)
         return response
+
+    async def _review(self, request: web.Request) -> web.StreamResponse:
+        spec = (await request.json())["spec"]
+        self.reviewed.append(spec["token"])
+        said = self.tokens.get(spec["token"], {"authenticated": False, "error": "[invalid bearer token]"})
+        return web.json_response({"kind": "TokenReview", "spec": spec, "status": said}, status=201)
+
+    async def _pod(self, request: web.Request) -> web.StreamResponse:
+        name = request.match_info["name"]
+        self.looked_up.append(name)
+        found = self.objects[PODS].get(name)
+        if found is None or found["metadata"]["namespace"] != request.match_info["namespace"]:
+            return _status(404, "not found")
+        return web.json_response(found)
+
+    async def _secret(self, request: web.Request) -> web.StreamResponse:
+        found = self.objects[SECRETS].get(request.match_info["name"])
+        return _status(404, "not found") if found is None else web.json_response(found)
+
+    async def _create_secret(self, request: web.Request) -> web.StreamResponse:
+        body = await request.json()
+        if (name := body["metadata"]["name"]) in self.objects[SECRETS]:
+            return _status(409, "already exists")
+        self.write(SECRETS, body)
+        return web.json_response(self.objects[SECRETS][name], status=201)
+
+    async def _patch_secret(self, request: web.Request) -> web.StreamResponse:
+        body = await request.json()
+        if (there := self.objects[SECRETS].get(request.match_info["name"])) is None:
+            return _status(404, "not found")
+        if body["metadata"]["resourceVersion"] != there["metadata"]["resourceVersion"]:
+            return _status(409, "the object has been modified")
+        data = {name: value for name, value in {**there["data"], **body["data"]}.items() if value is not None}
+        self.write(SECRETS, {**there, "data": data})
+        return web.json_response(self.objects[SECRETS][there["metadata"]["name"]])
 
     async def _patch(self, request: web.Request) -> web.StreamResponse:
         *_, plural, name, _ = request.path.split("/")

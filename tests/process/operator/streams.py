@@ -31,11 +31,14 @@ class Stream:
         version: int = 1,
         holds: str = "",
         known: Sequence[snapshot.ObjectVersion] = (),
+        token: str = "",
     ) -> Self:
         """Open a stream and say hello."""
         stream = cls(channel)
         identity = control.ClaimedIdentity(namespace=namespace, pod=pod, labels=labels or {})
-        hello = control.Hello(contract_version=version, claimed_identity=identity, snapshot_version=holds, known=known)
+        hello = control.Hello(
+            contract_version=version, claimed_identity=identity, snapshot_version=holds, known=known, token=token
+        )
         await stream.send(control.ConnectRequest(hello=hello))
         return stream
 
@@ -50,15 +53,15 @@ class Stream:
         return update
 
     async def snapshot(self) -> control.SnapshotUpdate:
-        """The next snapshot, past any access that comes before it."""
+        """The next snapshot, past what is not answered and comes before it."""
         while not (update := await self.receive()).HasField("snapshot"):
-            assert update.HasField("access"), update
+            assert update.HasField("access") or update.HasField("trust"), update
         return update.snapshot
 
     async def no_policy(self) -> control.NoPolicy:
-        """The next news that there is no policy, past any access that comes before it."""
+        """The next news that there is no policy, past what is not answered and comes before it."""
         while not (update := await self.receive()).HasField("no_policy"):
-            assert update.HasField("access"), update
+            assert update.HasField("access") or update.HasField("trust"), update
         return update.no_policy
 
     async def access(self) -> dict[str, str]:
@@ -74,6 +77,16 @@ class Stream:
     async def nack(self, nonce: str, reason: str) -> None:
         """Say that an update is not in force, and why."""
         await self.send(control.ConnectRequest(nack=control.Nack(nonce=nonce, reason=reason)))
+
+    async def trust(self) -> bytes:
+        """The next authorities to trust, past any access that comes before them."""
+        while not (update := await self.receive()).HasField("trust"):
+            assert update.HasField("access"), update
+        return update.trust.ca_bundle
+
+    async def renew(self, token: str) -> None:
+        """Send a fresh token."""
+        await self.send(control.ConnectRequest(token=control.Token(token=token)))
 
     async def end(self) -> tuple[grpc.StatusCode, str]:
         """Wait for the server to end the stream; how it did."""

@@ -10,8 +10,8 @@ from pointsman_operator.resources import Key, Kind
 from pointsman_operator.status import StatusConflictError, StatusUnavailableError
 from pointsman_operator.watch import Cluster, ClusterError, Connector, NoConnectionError
 from pointsman_operator.world import Change
-from process.operator.fake_api import GROUP, NAMESPACES, POLICIES, PROVIDERS, SECRETS, FakeApi
-from pure.operator.objects import OPERATOR_NAMESPACE, Json, namespace, policy, provider, secret
+from process.operator.fake_api import GROUP, NAMESPACES, PODS, POLICIES, PROVIDERS, SECRETS, FakeApi
+from pure.operator.objects import OPERATOR_NAMESPACE, Json, namespace, pod, policy, provider, secret
 from support.waiting import until
 
 SUPPORT = Key("shop", "support")
@@ -57,9 +57,17 @@ async def test_each_kind_has_its_place(api: FakeApi, cluster: Cluster) -> None:
     api.write(NAMESPACES, namespace())
     api.write(SECRETS, secret("openai", key="sk"))
 
-    names = [(await cluster.list(kind)).items[0]["metadata"]["name"] for kind in Kind]
+    api.write(PODS, pod())
 
-    assert names == ["support", "openai", "shop", "openai"]
+    names = {kind: (await cluster.list(kind)).items[0]["metadata"]["name"] for kind in Kind}
+
+    assert names == {
+        Kind.POLICY: "support",
+        Kind.PROVIDER: "openai",
+        Kind.NAMESPACE: "shop",
+        Kind.SECRET: "openai",
+        Kind.POD: "app-1",
+    }
 
 
 async def test_credentials_that_were_exchanged_are_read_again(api: FakeApi, cluster: Cluster, tmp_path: Path) -> None:

@@ -18,7 +18,6 @@ from pointsman_operator.push import (
     Hub,
     HubMetrics,
     Identifier,
-    NoIdentity,
     RelistError,
 )
 from pointsman_operator.push import service as service_module
@@ -205,14 +204,6 @@ async def test_an_operator_that_is_behind_and_cannot_list_sends_the_sidecar_away
 
     assert code == grpc.StatusCode.UNAVAILABLE
     assert "connection refused" in details
-
-
-async def test_an_identity_without_proof_is_refused_by_an_operator_that_was_not_told_to_believe_it() -> None:
-    async with running(NoIdentity()) as plane:
-        code, details = await (await Stream.connect(plane.channel)).end()
-
-    assert code == grpc.StatusCode.UNAUTHENTICATED
-    assert "--insecure-claimed-identity" in details
 
 
 @pytest.mark.parametrize(

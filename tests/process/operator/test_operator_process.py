@@ -30,6 +30,11 @@ contexts: [{name: away, context: {cluster: away, user: away}}]
 """
 
 
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        return int(held.getsockname()[1])
+
+
 def refused(*arguments: str) -> CompletedProcess[str]:
     return run([*COMMAND, *arguments], env=ENVIRON, capture_output=True, text=True, timeout=30, check=False)
 
@@ -44,8 +49,8 @@ def kubeconfig(tmp_path: Path) -> Path:
 @pytest.fixture
 def process(kubeconfig: Path, tmp_path: Path) -> Iterator[Process]:
     log = tmp_path / "operator.log"
-    addresses = ["--listen=127.0.0.1:0", "--metrics-listen=127.0.0.1:0"]
-    started = Process("pointsman-operator", [*COMMAND, f"--kubeconfig={kubeconfig}", *addresses], log=log, env=ENVIRON)
+    arguments = ["--listen=127.0.0.1:0", "--metrics-listen=127.0.0.1:0", "--insecure-claimed-identity"]
+    started = Process("pointsman-operator", [*COMMAND, f"--kubeconfig={kubeconfig}", *arguments], log=log, env=ENVIRON)
     started.wait_until_ready(lambda: '"listening"' in log.read_text(), seconds=30)
     yield started
     started.kill()
@@ -86,8 +91,9 @@ def test_without_a_way_to_kubernetes_it_ends_with_one_sentence(tmp_path: Path) -
 def test_a_port_that_is_taken_ends_it_with_one_sentence(kubeconfig: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        grpc_taken = refused(f"--kubeconfig={kubeconfig}", f"--listen=127.0.0.1:{port}")
-        http_taken = refused(f"--kubeconfig={kubeconfig}", "--listen=127.0.0.1:0", f"--metrics-listen=127.0.0.1:{port}")
+        cluster = (f"--kubeconfig={kubeconfig}", "--insecure-claimed-identity")
+        grpc_taken = refused(*cluster, f"--listen=127.0.0.1:{port}", "--metrics-listen=127.0.0.1:0")
+        http_taken = refused(*cluster, "--listen=127.0.0.1:0", f"--metrics-listen=127.0.0.1:{port}")
 
     for ended, option in ((grpc_taken, "--listen"), (http_taken, "--metrics-listen")):
         last = ended.stderr.splitlines()[-1]
@@ -131,3 +137,36 @@ def test_it_stops_when_told_and_logs_only_json_without_secrets(process: Process)
     text = process.log.read_text()
     assert all(isinstance(json.loads(line), dict) for line in text.splitlines())
     assert "sk-kube" not in text
+
+
+def test_without_a_certificate_it_lives_serves_nobody_and_can_be_stopped(kubeconfig: Path, tmp_path: Path) -> None:
+    log, metrics = tmp_path / "operator.log", f"127.0.0.1:{free_port()}"
+    arguments = [f"--kubeconfig={kubeconfig}", "--listen=127.0.0.1:0", f"--metrics-listen={metrics}"]
+    waiting = Process("pointsman-operator", [*COMMAND, *arguments], log=log, env=ENVIRON)
+    try:
+        waiting.wait_until_ready(lambda: "the CA's Secret cannot be used now" in log.read_text(), seconds=30)
+        with urllib.request.urlopen(f"http://{metrics}/healthz", timeout=5) as answer:
+            assert answer.status == 200
+        with pytest.raises(urllib.error.HTTPError, match="503") as unready:
+            urllib.request.urlopen(f"http://{metrics}/readyz", timeout=5)
+        unready.value.close()
+        assert '"listening"' not in log.read_text()
+
+        os.kill(waiting.pid, signal.SIGTERM)
+
+        assert waiting.exit_code(within=5) == 0
+    finally:
+        waiting.kill()
+
+
+def test_a_mounted_certificate_that_is_not_there_ends_it_with_one_sentence(kubeconfig: Path, tmp_path: Path) -> None:
+    listen = ("--listen=127.0.0.1:0", "--metrics-listen=127.0.0.1:0")
+
+    ended = refused(f"--kubeconfig={kubeconfig}", f"--tls-dir={tmp_path}", *listen)
+
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-1] == (
+        f"pointsman-operator: {tmp_path}/tls.crt cannot be read: No such file or directory; "
+        "mount a Secret with tls.crt, tls.key and ca.crt, as cert-manager makes it"
+    )
+    assert "Traceback" not in ended.stderr

@@ -5,12 +5,21 @@ from collections.abc import Awaitable, Callable
 
 import grpc
 import pytest
+import structlog
+from opentelemetry.trace import NoOpTracer
 
+from pointsman_sidecar.completing.completions import Caller, Completions
+from pointsman_sidecar.contract.errors import CompletionError, Kind
+from pointsman_sidecar.contract.snapshots import read_snapshot
+from pointsman_sidecar.control.in_force import InForce
+from pointsman_sidecar.providers.clients import ProviderClients
+from pointsman_sidecar.telemetry.metrics import Metrics
+from pointsman_sidecar.telemetry.observer import Observer
 from pointsman_stub import Fault, StubProvider
 from support.answers import Refusal, next_event, refusal, streamed, text_of
 from support.completions import ask
 from support.sidecars import Sidecar, sample
-from support.snapshots import snapshot
+from support.snapshots import snapshot, update
 from support.tasks import no_task_left
 
 Call = Callable[[Sidecar, float | None], Awaitable[Refusal | None]]
@@ -102,6 +111,25 @@ async def test_a_callers_shorter_deadline_ends_the_call_to_the_provider(
     assert told.code is grpc.StatusCode.DEADLINE_EXCEEDED
     await stub.until(lambda: stub.open_requests == 0)
     assert [each.model for each in stub.requests] == ["gpt-4o-mini"]
+
+
+async def test_a_callers_patience_is_the_completions(stub: StubProvider) -> None:
+    """A door that does not cut calls itself relies on it; gRPC's own deadline would hide that it is kept."""
+    in_force = InForce(access={"openai": "sk-of-these-tests"})
+    in_force.apply(read_snapshot(update(snapshot(base_url=stub.base_url))))
+    stub.set_faults(Fault(hang="start"))
+    log = structlog.wrap_logger(
+        None, processors=[structlog.testing.LogCapture()], wrapper_class=structlog.stdlib.BoundLogger
+    )
+    observer = Observer(tracer=NoOpTracer(), metrics=Metrics(), log=log, clock=time.monotonic)
+    async with ProviderClients() as clients:
+        completions = Completions(
+            in_force=in_force, clients=clients, observer=observer, new_id=lambda: "d-1", clock=time.monotonic
+        )
+        with pytest.raises(CompletionError, match=r"no complete answer within 0\.1 s") as caught:
+            await completions.complete(ask(), caller=Caller(method="m", patience=0.1))
+
+    assert caught.value.kind is Kind.DEADLINE_EXCEEDED
 
 
 def _whole_call(sidecar: Sidecar) -> grpc.aio.Call:

@@ -1,5 +1,6 @@
 """The sidecar as a process: how it starts, what it shows, what it says and how it ends."""
 
+import asyncio
 import socket
 import time
 from collections.abc import AsyncIterator
@@ -111,9 +112,19 @@ async def test_while_it_ends_it_is_not_ready_and_takes_no_new_request(pod: Pod, 
     await pod.process.until_logged("stopping")
 
     assert await page(f"{pod.process.status_url}/readyz") == (503, "not ready\n")
-    assert (await refusal(pod.app.Complete(ask()))).code is grpc.StatusCode.UNAVAILABLE
+    assert await _soon_refused(pod) is grpc.StatusCode.UNAVAILABLE
     call.cancel()
     assert await pod.process.exit_code() == 0
+
+
+async def _soon_refused(pod: Pod) -> grpc.StatusCode:
+    """The code of the first call that is not answered; those before the door closes are."""
+    async with asyncio.timeout(5):
+        while True:
+            try:
+                await pod.app.Complete(ask())
+            except grpc.aio.AioRpcError as error:
+                return error.code()
 
 
 async def test_an_answer_that_does_not_end_holds_the_process_up_for_its_grace_only(
@@ -212,6 +223,8 @@ async def test_neither_prompts_nor_answers_nor_keys_are_logged(pod: Pod, stub: S
     assert "CANARY" not in said
     assert KEY not in said
     assert "Canned answer" not in said
+    # Their own lines, at the level of this test, tell URLs and headers of every call.
+    assert not {line["logger"].partition(".")[0] for line in pod.process.logged} & {"openai", "httpx2", "httpcore2"}
     completions = [line for line in pod.process.logged if line["event"] == "completion"]
     assert len(completions) > 20
     assert all(len(line["decision_id"]) == 32 for line in completions if line.get("policy"))
@@ -228,6 +241,8 @@ async def test_wrong_settings_end_it_with_one_sentence() -> None:
 @pytest.mark.parametrize("door", ["--listen", "--status-listen"])
 async def test_an_address_that_is_taken_ends_it_with_one_sentence(door: str) -> None:
     with socket.socket() as taken:
+        # As another sidecar would hold it that shares: who comes second must still be told.
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         address = f"127.0.0.1:{taken.getsockname()[1]}"

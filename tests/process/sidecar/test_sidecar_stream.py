@@ -128,6 +128,21 @@ async def test_a_provider_that_says_nothing_of_usage_gives_an_answer_without_a_b
     assert not events[-1].finished.HasField("cost")
 
 
+async def test_a_bill_that_comes_before_the_end_is_kept() -> None:
+    payloads = (
+        b'{"choices":[{"index":0,"delta":{"content":"4"}}], "usage": {"prompt_tokens": 1, "completion_tokens": 1}}',
+        b'{"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}], "usage": null}',
+        b"[DONE]",
+    )
+    async with (
+        odd_provider(chunks_of(*payloads)) as odd,
+        running_sidecar(content=snapshot(base_url=odd.base_url), access={"openai": ""}) as sidecar,
+    ):
+        events, _ = await streamed(sidecar.app.CompleteStream(ask()))
+
+    assert events[-1].finished.usage.output_tokens == 1
+
+
 async def test_a_provider_that_stays_on_the_line_after_its_last_word_does_not_hold_up_the_end() -> None:
     payloads = (
         b'{"id": "c", "choices": [{"index": 0, "delta": {"content": "4"}, "finish_reason": "stop"}]}',

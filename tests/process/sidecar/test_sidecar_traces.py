@@ -153,6 +153,15 @@ async def _streams_failures_and_refusals(traced: Traced, stub: StubProvider) -> 
     assert (server.status, server.attributes["error.type"]) == ("ERROR", "PINNING_NOT_ALLOWED")
     assert server.attributes["rpc.response.status_code"] == "INVALID_ARGUMENT"
 
+    traced.collector.spans.clear()
+    form = completions_pb2.ResponseFormat(
+        json_schema=completions_pb2.JsonSchemaFormat(name="x", json_schema=b'{"type": "CANARY-type"}')
+    )
+    told = await refusal(traced.app.Complete(ask(response_format=form)))
+    assert "CANARY-type" in told.message, "the provider quotes the request, and only the caller may see it"
+    server, child = await traced.spans(2)
+    assert (server.attributes["error.type"], child.attributes["error.type"]) == ("REFUSED_BY_PROVIDER", "REFUSED")
+
 
 async def test_the_last_spans_are_sent_before_the_process_ends(stub: StubProvider) -> None:
     async with (

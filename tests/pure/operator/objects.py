@@ -114,6 +114,18 @@ def secret(name: str, *, version: int = 1, **data: str) -> Json:
     return {"metadata": metadata(name, namespace=OPERATOR_NAMESPACE, version=version), "data": encoded}
 
 
+def pod(
+    name: str = "app-1",
+    *,
+    namespace: str = "shop",
+    labels: Mapping[str, str] | None = None,
+    uid: str | None = None,
+    version: int = 1,
+) -> Json:
+    identity = metadata(name, namespace=namespace, version=version, labels=dict(labels or {}))
+    return {"metadata": identity if uid is None else {**identity, "uid": uid}}
+
+
 def read_policy(value: Json) -> ModelRoutingPolicy:
     parsed = parse_policy(value)
     assert isinstance(parsed, ModelRoutingPolicy), parsed

@@ -21,6 +21,8 @@ def test_defaults_listen_on_this_machine_only_and_believe_nobody() -> None:
     assert settings.metrics_listen.host == "127.0.0.1"
     assert settings.namespace == "pointsman-system"
     assert not settings.insecure_claimed_identity
+    assert settings.audience == "pointsman.dev"
+    assert settings.tls_dir is None
 
 
 def test_in_a_pod_the_namespace_is_the_pods_own(tmp_path: Path) -> None:
@@ -53,6 +55,14 @@ def test_an_ipv6_address_is_written_with_brackets() -> None:
         (["--relist-interval=soon"], "--relist-interval is 'soon'; write a number of seconds from 1 to 3600"),
         (["--relist-interval=nan"], "--relist-interval is 'nan'"),
         (["--log-level=loud"], "--log-level is 'loud'; write one of debug, info, warning, error"),
+        (["--service=pointsman.svc"], "--service is 'pointsman.svc', which cannot be the name of a Service"),
+        (["--certificate-lifetime=1w"], "--certificate-lifetime is '1w'; write a number with s, m, h or d"),
+        (["--ca-overlap=0s"], "--ca-overlap is '0s'; write a number"),
+        (["--ca-lifetime=23h"], "--ca-lifetime is shorter than --certificate-lifetime; a CA must"),
+        (
+            ["--insecure-claimed-identity", "--tls-dir=/tls"],
+            "--insecure-claimed-identity serves in plain text, where the certificate of --tls-dir has no use",
+        ),
         (["--verbose"], "unrecognized arguments: --verbose"),
     ],
 )

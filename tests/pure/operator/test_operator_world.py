@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pointsman_operator.resources import Key, Kind, MalformedObjectError, Unreadable
 from pointsman_operator.world import Change, Shelf, World, differences
-from pure.operator.objects import namespace, policy, provider, secret
+from pure.operator.objects import namespace, pod, policy, provider, secret
 
 
 @dataclass(frozen=True)
@@ -119,13 +119,19 @@ def ready() -> World:
     return world
 
 
-def test_a_world_is_ready_once_each_kind_was_listed() -> None:
-    world = World()
-    for kind in Kind:
+def test_a_world_is_ready_once_each_kind_that_policies_depend_on_was_listed() -> None:
+    world = World().relist(Kind.POD, [], resource_version="1")
+    for kind in set(Kind) - {Kind.POD}:
         assert not world.ready
         world = world.relist(kind, [], resource_version="1")
 
     assert world.ready
+
+
+def test_an_object_that_is_told_of_once_more_makes_no_other_world() -> None:
+    known = World().relist(Kind.POD, [pod(version=5)], resource_version="6")
+
+    assert known.observe(Kind.POD, Change.WRITTEN, pod(version=5)) is known
 
 
 @pytest.mark.parametrize(
@@ -134,6 +140,7 @@ def test_a_world_is_ready_once_each_kind_was_listed() -> None:
         (Kind.POLICY, policy(version=5)),
         (Kind.PROVIDER, provider(version=5)),
         (Kind.NAMESPACE, namespace(version=5)),
+        (Kind.POD, pod(version=5)),
         (Kind.SECRET, secret("openai", version=5, key="sk")),
     ],
 )
@@ -142,7 +149,10 @@ def test_each_kind_is_observed_and_forgotten(kind: Kind, value: dict[str, object
     later = {**value, "metadata": {**value["metadata"], "resourceVersion": "6"}}  # type: ignore[dict-item]
     deleted = written.observe(kind, Change.DELETED, later)
 
-    shelves = [world.policies or world.providers or world.namespaces or world.secrets for world in (written, deleted)]
+    shelves = [
+        [*world.policies, *world.providers, *world.namespaces, *world.secrets, *world.pods]
+        for world in (written, deleted)
+    ]
     assert [len(shelf) for shelf in shelves] == [1, 0]
 
 

@@ -250,6 +250,9 @@ def change(requested: str, out: str, message: str) -> decision_pb2.Change:
             5000, None, 2000, 2000, (change("5000", "2000", "mini gives at most 2,000 tokens"),), id="the model's"
         ),
         pytest.param(
+            5000, 2000, 2000, 2000, (change("5000", "2000", "the policy allows 2,000 tokens"),), id="as low as both"
+        ),
+        pytest.param(
             5000, 3000, 2000, 2000, (change("5000", "2000", "mini gives at most 2,000 tokens"),), id="lower than both"
         ),
     ],

@@ -17,7 +17,7 @@ def test_little_needs_to_be_said() -> None:
     assert read.listen == Address(host="127.0.0.1", port=8081)
     assert read.status_listen == Address(host="127.0.0.1", port=8082)
     assert read.state_dir is None
-    assert read.grace == 25
+    assert read.grace == 20
     assert read.log_level == "INFO"
 
 

@@ -1,0 +1,38 @@
+"""What the API server asks before it stores something, put together from the settings."""
+
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry
+
+from pointsman_operator.admission import AdmissionMetrics, AdmissionServer, CaBundles, Certificates
+from pointsman_operator.push import Hub
+from pointsman_operator.settings import WebhookSettings
+from pointsman_operator.watch import Cluster
+
+
+@dataclass(frozen=True, kw_only=True)
+class Webhooks:
+    """The server, and what has the API server trust it."""
+
+    server: AdmissionServer
+    ca_bundles: CaBundles
+
+
+def webhooks(
+    settings: WebhookSettings,
+    *,
+    certificates: Certificates,
+    hub: Hub,
+    cluster: Cluster,
+    registry: CollectorRegistry,
+) -> Webhooks:
+    """The webhooks, not started yet."""
+    metrics = AdmissionMetrics(registry)
+    return Webhooks(
+        server=AdmissionServer(
+            certificates=certificates, sidecar=settings.sidecar, world=lambda: hub.world, metrics=metrics
+        ),
+        ca_bundles=CaBundles(
+            cluster, configurations=settings.configurations, certificates=certificates, metrics=metrics
+        ),
+    )

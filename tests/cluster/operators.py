@@ -1,0 +1,125 @@
+"""An operator that wants proof, as a real process with exactly the rights that it needs, and pods with real tokens."""
+
+import base64
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cluster.harness.cluster import Cluster
+from cluster.harness.processes import Process
+
+NAME = "localhost"
+AUDIENCE = "pointsman.dev"
+# All that an operator without webhooks may do, so that whatever else it tried would fail here.
+RIGHTS = """
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {{name: {name}}}
+rules:
+- {{apiGroups: [pointsman.dev], resources: [modelproviders, modelroutingpolicies], verbs: [list, watch]}}
+- {{apiGroups: [pointsman.dev], resources: [modelproviders/status, modelroutingpolicies/status], verbs: [patch]}}
+- {{apiGroups: [""], resources: [namespaces], verbs: [list, watch]}}
+- {{apiGroups: [""], resources: [pods], verbs: [get, list, watch]}}
+- {{apiGroups: [authentication.k8s.io], resources: [tokenreviews], verbs: [create]}}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {{name: {name}}}
+roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: {name}}}
+subjects: [{{kind: ServiceAccount, name: operator, namespace: {name}}}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {{name: secrets, namespace: {name}}}
+rules:
+- {{apiGroups: [""], resources: [secrets], verbs: [list, watch, create]}}
+- {{apiGroups: [""], resources: [secrets], resourceNames: [pointsman-ca], verbs: [get, patch]}}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {{name: secrets, namespace: {name}}}
+roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: secrets}}
+subjects: [{{kind: ServiceAccount, name: operator, namespace: {name}}}]
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operator:
+    """A running operator."""
+
+    cluster: Cluster
+    process: Process
+    namespace: str
+    address: str
+
+    def ca(self) -> bytes:
+        """The CA that signs now, from its Secret."""
+        secret = self.cluster.kubectl("get", "secret", "pointsman-ca", "-n", self.namespace, "-o", "json").stdout
+        return base64.b64decode(json.loads(secret)["data"]["ca.crt"])
+
+
+def start_operator(cluster: Cluster, folder: Path, *, options: Sequence[str] = ()) -> Operator:
+    """An operator in a namespace of its own, which has read the cluster."""
+    namespace = cluster.namespace("pointsman-system")
+    kubeconfig = cluster.kubeconfig_for("operator", namespace=namespace)
+    cluster.apply(RIGHTS.format(name=namespace))
+    cluster.delete_at_end(f"clusterrole/{namespace}", f"clusterrolebinding/{namespace}")
+    log = folder / "operator.log"
+    process = Process(
+        "pointsman-operator",
+        [
+            *(sys.executable, "-m", "pointsman_operator"),
+            *(f"--kubeconfig={kubeconfig}", f"--namespace={namespace}"),
+            *("--listen=127.0.0.1:0", "--metrics-listen=127.0.0.1:0", *options),
+        ],
+        log=log,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    process.wait_until_ready(lambda: '"event": "ready"' in log.read_text(), seconds=20)
+    (ready,) = [json.loads(line) for line in log.read_text().splitlines() if '"event": "ready"' in line]
+    return Operator(cluster=cluster, process=process, namespace=namespace, address=ready["listen"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pod:
+    """A pod, which need not run to have tokens."""
+
+    cluster: Cluster
+    namespace: str
+    name: str
+
+    def token(self, *, audience: str = AUDIENCE) -> str:
+        """A token as the kubelet projects it into the pod."""
+        uid = self.cluster.kubectl("get", "pod", self.name, "-n", self.namespace, "-o", "jsonpath={.metadata.uid}")
+        bound = ("--bound-object-kind=Pod", f"--bound-object-name={self.name}", f"--bound-object-uid={uid.stdout}")
+        return create_token(self.cluster, self.namespace, f"--audience={audience}", *bound)
+
+    def label(self, *labels: str) -> None:
+        """Set labels, each as key=value, or remove them, as key-."""
+        self.cluster.kubectl("label", "--overwrite", "pod", self.name, "-n", self.namespace, *labels)
+
+    def delete(self) -> None:
+        """Delete it."""
+        self.cluster.kubectl("delete", "pod", self.name, "-n", self.namespace, "--force", "--grace-period=0")
+
+
+def create_token(cluster: Cluster, namespace: str, *options: str) -> str:
+    """A token of the service account of pods."""
+    return cluster.kubectl("create", "token", "app", "-n", namespace, *options).stdout.strip()
+
+
+def create_pod(cluster: Cluster, namespace: str, name: str = "app-1", **labels: str) -> Pod:
+    """A pod that carries our label, as an injected one does, and these."""
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "app"}}
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "labels": {"pointsman.dev/injected": "true", **labels}},
+        "spec": {"serviceAccountName": "app", "containers": [{"name": "app", "image": "app"}]},
+    }
+    for value in (account, pod):
+        cluster.apply(json.dumps(value), namespace=namespace)
+    return Pod(cluster=cluster, namespace=namespace, name=name)
