@@ -8,10 +8,12 @@ import json
 import secrets
 import shutil
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
 from cluster.harness.binaries import Binaries
+from cluster.harness.commands import api_server_command, etcd_command
 from cluster.harness.processes import Process, answers_ok
 
 READY_SECONDS = 40
@@ -28,7 +30,7 @@ class ApiServer:
         self._pki = folder / "pki"
         self._tokens = folder / "tokens.csv"
         self._admin_token = secrets.token_urlsafe()
-        self._etcd_port, self._peer_port, self._port = _free_ports(3)
+        self._etcd_port, self._peer_port, self._port = free_ports(3)
         self._etcd: Process | None = None
         self._apiserver: Process | None = None
 
@@ -49,9 +51,18 @@ class ApiServer:
 
     def restart(self) -> None:
         """Kill the API server as a crash would, and start it again on the same port and data."""
+        with self.away():
+            pass
+
+    @contextlib.contextmanager
+    def away(self) -> Iterator[None]:
+        """Kill the API server as a crash would; after the block it is there again, on the same port and data."""
         if self._apiserver is not None:
             self._apiserver.kill()
-        self._apiserver = self._start_apiserver()
+        try:
+            yield
+        finally:
+            self._apiserver = self._start_apiserver()
 
     def stop(self) -> None:
         """Stop both, the API server first, and remove their data."""
@@ -64,40 +75,27 @@ class ApiServer:
         client, peer = (f"http://127.0.0.1:{port}" for port in (self._etcd_port, self._peer_port))
         etcd = Process(
             "etcd",
-            [
-                self._binaries.path("etcd"),
-                f"--data-dir={self._data}",
-                f"--listen-client-urls={client}",
-                f"--advertise-client-urls={client}",
-                f"--listen-peer-urls={peer}",
-                f"--initial-advertise-peer-urls={peer}",
-                f"--initial-cluster=default={peer}",
-                "--unsafe-no-fsync",  # nothing here must outlive a power cut, and every write is faster
-            ],
+            etcd_command(self._binaries.path("etcd"), data=self._data, client=client, peer=peer),
             log=self.logs / "etcd.log",
         )
         etcd.wait_until_ready(lambda: answers_ok(self._etcd_port, "/readyz"), seconds=READY_SECONDS)
         return etcd
 
     def _start_apiserver(self) -> Process:
-        certificate, key = self._pki / "apiserver.crt", self._pki / "apiserver.key"
+        certificate = self._pki / "apiserver.crt"
         server = Process(
             "kube-apiserver",
             [
-                self._binaries.path("kube-apiserver"),
-                f"--etcd-servers=http://127.0.0.1:{self._etcd_port}",
+                *api_server_command(
+                    self._binaries.path("kube-apiserver"),
+                    etcd=f"http://127.0.0.1:{self._etcd_port}",
+                    port=self._port,
+                    pki=self._pki,
+                    tokens=self._tokens,
+                ),
                 "--bind-address=127.0.0.1",
                 "--advertise-address=127.0.0.1",
-                f"--secure-port={self._port}",
-                # The server makes its own certificate here, CA included, before it reads any key: so the same
-                # key signs the service accounts' tokens, and no tool is needed to make one.
-                f"--cert-dir={self._pki}",
-                f"--service-account-signing-key-file={key}",
-                f"--service-account-key-file={key}",
-                "--service-account-issuer=https://kubernetes.default.svc",
-                f"--token-auth-file={self._tokens}",
                 "--authorization-mode=RBAC",
-                "--service-cluster-ip-range=10.96.0.0/16",
                 # Both need what this tier has not: a controller that makes each namespace's default service
                 # account, and an address other than loopback for the `kubernetes` Service to point to.
                 "--disable-admission-plugins=ServiceAccount",
@@ -133,7 +131,8 @@ class ApiServer:
         self.kubeconfig.write_text(json.dumps(config, indent=2))  # JSON is YAML
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Ports of 127.0.0.1 that are free now."""
     with contextlib.ExitStack() as held:  # all held at once, or the same port would be found twice
         sockets = [held.enter_context(socket.socket()) for _ in range(count)]
         for each in sockets:

@@ -15,10 +15,16 @@ from cluster.harness.kubectl import Kubectl
 
 
 class Cluster:
-    """A running cluster. `api_server` is there where it is ours to restart, else None."""
+    """A running cluster. `api_server` is there where it is ours to restart, else None.
 
-    def __init__(self, *, kubectl: Kubectl, folder: Path, api_server: ApiServer | None = None) -> None:
+    Where the cluster `has_controllers`, a namespace is ready for pods once it is made.
+    """
+
+    def __init__(
+        self, *, kubectl: Kubectl, folder: Path, api_server: ApiServer | None = None, has_controllers: bool = False
+    ) -> None:
         self.kubectl = kubectl
+        self._has_controllers = has_controllers
         self.api_server = api_server
         self._folder = folder
         self._made: list[str] = []
@@ -42,6 +48,8 @@ class Cluster:
         whole = self.unique(name)
         self._create("v1", "Namespace", {"name": whole, "labels": {**(labels or {})}})
         self.delete_at_end(f"namespace/{whole}")
+        if self._has_controllers:
+            self.kubectl("wait", "--for=create", "--timeout=25s", "-n", whole, "serviceaccount/default")
         return whole
 
     def kubeconfig_for(self, service_account: str, *, namespace: str) -> Path:

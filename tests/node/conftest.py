@@ -1,0 +1,121 @@
+"""The cluster of this tier as fixtures: one with a node, whose pods run.
+
+Where none can be had the tier is skipped with the reason; on CI, where it must run, it fails.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from cluster.harness.binaries import BinariesError, NoUsableGoError
+from cluster.harness.choice import KUBECONFIG_VARIABLE, ChoiceError
+from cluster.harness.cluster import Cluster
+from cluster.harness.node.choice import Given, Kind, Own, choose
+from cluster.harness.node.images import Image, ImagesError
+from cluster.harness.node.machine import MachineError, MachineUnfitError, report_on_stderr
+from cluster.harness.node.own import OwnNode
+from cluster.harness.node.places import Node
+
+# The first test waits for the node.
+STARTS_WITHIN = 180
+PREPARED = pytest.StashKey[tuple[Given | Kind | Own, Mapping[str, Image]] | Exception]()
+FOLDER = pytest.StashKey[Path]()
+ERRORS = (BinariesError, ChoiceError, MachineError, ImagesError)
+
+
+def pytest_report_header() -> str:
+    """Name the node, or say why there is none."""
+    try:
+        return f"node: {choose(os.environ)}"
+    except ERRORS as error:
+        return f"node: none, {error}"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give each test the time that the node's start may take."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.timeout(STARTS_WITHIN))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Install and build what is missing before the first test, whose time limit is not meant for that."""
+    if not session.config.option.collectonly and any("node" in _fixtures(item) for item in session.items):
+        _prepared(session.config)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """After a failure, say where the logs lie; pytest keeps those of the last three runs."""
+    logs = config.stash.get(FOLDER, Path()) / "logs"
+    if FOLDER in config.stash and logs.is_dir() and {"failed", "error"} & terminalreporter.stats.keys():
+        terminalreporter.write_line(f"The logs of the node's parts and pods: {logs}")
+
+
+@pytest.fixture(scope="session")
+def node(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    """The node of this run: of a given cluster, of kind's, or our own."""
+    prepared = _prepared(pytestconfig)
+    if isinstance(prepared, MachineUnfitError | NoUsableGoError) and not _must_run():
+        pytest.skip(f"needs a node: {prepared}; or name a cluster's kubeconfig in {KUBECONFIG_VARIABLE}")
+    if isinstance(prepared, Exception):
+        pytest.fail(f"no node: {prepared}", pytrace=False)
+    folder = tmp_path_factory.mktemp("node")
+    pytestconfig.stash[FOLDER] = folder
+    choice, _ = prepared
+    with choice.running(folder=folder) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def cluster(node: Node) -> Cluster:
+    """The node's cluster."""
+    return node.cluster
+
+
+@pytest.fixture(scope="session")
+def built_images(node: Node, pytestconfig: pytest.Config) -> Mapping[str, Image]:
+    """The project's images by plane."""
+    del node  # its fixture has skipped or failed where there is nothing prepared
+    prepared = _prepared(pytestconfig)
+    assert not isinstance(prepared, Exception)
+    return prepared[1]
+
+
+@pytest.fixture(scope="session")
+def images(node: Node, built_images: Mapping[str, Image]) -> dict[str, str]:
+    """The names of the project's images by plane, known to the node."""
+    for image in built_images.values():
+        if image.archive is not None:
+            node.load_image(image.archive)
+    return {plane: image.name for plane, image in built_images.items()}
+
+
+@pytest.fixture(scope="session")
+def own_node(node: Node) -> OwnNode:
+    """The node, for tests that break parts of it: only our own is ours to break."""
+    if not isinstance(node, OwnNode):
+        pytest.skip("the node is not ours to break")
+    return node
+
+
+def _prepared(config: pytest.Config) -> tuple[Given | Kind | Own, Mapping[str, Image]] | Exception:
+    if PREPARED not in config.stash:
+        capture = config.pluginmanager.getplugin("capturemanager")
+        try:
+            choice = choose(os.environ)
+            with capture.global_and_fixture_disabled():
+                config.stash[PREPARED] = (choice, choice.prepare(os.environ, report=report_on_stderr))
+        except ERRORS as error:
+            config.stash[PREPARED] = error
+    return config.stash[PREPARED]
+
+
+def _fixtures(item: pytest.Item) -> list[str]:
+    return item.fixturenames if isinstance(item, pytest.Function) else []
+
+
+def _must_run() -> bool:
+    on_ci = os.environ.get("CI", "").lower() not in {"", "0", "false"}
+    return on_ci or os.environ.get("POINTSMAN_REQUIRE_NODE") == "1"
