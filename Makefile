@@ -40,6 +40,22 @@ test-cluster: $(VENV)/.installed ## Run the tests on a real Kubernetes API serve
 cluster-binaries: $(VENV)/.installed ## Build etcd, kube-apiserver and kubectl into the cache (5 minutes, once).
 	@PYTHONPATH=tests $(BIN)/python -m cluster.harness.binaries
 
+.PHONY: test-node
+test-node: $(VENV)/.installed ## Run the tests on a Kubernetes whose pods run: yours, kind's, else one of its own (needs root).
+	@$(BIN)/python -m pytest tests/node
+
+.PHONY: node-binaries
+node-binaries: $(VENV)/.installed ## Build the rest of Kubernetes, CoreDNS and Helm into the cache (4 minutes more, once).
+	@PYTHONPATH=tests $(BIN)/python -m cluster.harness.binaries node
+
+.PHONY: images
+images: $(VENV)/.installed ## Build the images of both planes, with docker, podman or buildah.
+	@$(BIN)/python images/build.py
+
+.PHONY: image-inputs
+image-inputs: $(VENV)/.installed ## Fetch what the Dockerfile copies, for a build by hand.
+	@$(BIN)/python images/build.py --inputs-only
+
 .PHONY: lint
 lint: $(VENV)/.installed node_modules/.installed ## Check style, types, import contracts, protos and generated docs.
 	@$(BIN)/ruff format --check .
@@ -47,6 +63,7 @@ lint: $(VENV)/.installed node_modules/.installed ## Check style, types, import c
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --config pyproject.toml
 	@$(BIN)/python tools/api_reference.py --check
+	@$(BIN)/python tools/chart_reference.py --check
 	@cd protos && ../node_modules/.bin/buf lint && ../node_modules/.bin/buf format --exit-code -d
 
 .PHONY: format
@@ -60,8 +77,14 @@ generate: $(VENV)/.installed ## Generate code from protos/ and crds/ anew.
 	@$(BIN)/python build_hooks/generate.py
 
 .PHONY: docs
-docs: $(VENV)/.installed ## Write docs/api.md anew from the CRDs.
+docs: $(VENV)/.installed ## Write anew what is made from the CRDs and the values: docs/api.md, the charts' tables and CRDs.
 	@$(BIN)/python tools/api_reference.py
+	@$(BIN)/python tools/chart_reference.py
+
+.PHONY: golden
+golden: $(VENV)/.installed ## Write the golden files of the charts (needs Helm: make node-binaries) and of injection anew.
+	@PYTHONPATH=tests $(BIN)/python -m cluster.charts.rendering
+	@PYTHONPATH=tests $(BIN)/python -m pure.operator.golden_pods
 
 .PHONY: lock
 lock: ## Lock the requirements anew (needs uv).
