@@ -1,4 +1,4 @@
-"""An operator that wants proof, as a real process with exactly the rights that it needs, and pods with real tokens."""
+"""An operator that wants proof, as a real process with the rights that the chart gives, and pods with real tokens."""
 
 import base64
 import json
@@ -8,42 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cluster.charts.rights import rights
 from cluster.harness.cluster import Cluster
 from cluster.harness.processes import Process
 
 NAME = "localhost"
 AUDIENCE = "pointsman.dev"
-# All that an operator without webhooks may do, so that whatever else it tried would fail here.
-RIGHTS = """
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRole
-metadata: {{name: {name}}}
-rules:
-- {{apiGroups: [pointsman.dev], resources: [modelproviders, modelroutingpolicies], verbs: [list, watch]}}
-- {{apiGroups: [pointsman.dev], resources: [modelproviders/status, modelroutingpolicies/status], verbs: [patch]}}
-- {{apiGroups: [""], resources: [namespaces], verbs: [list, watch]}}
-- {{apiGroups: [""], resources: [pods], verbs: [get, list, watch]}}
-- {{apiGroups: [authentication.k8s.io], resources: [tokenreviews], verbs: [create]}}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata: {{name: {name}}}
-roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: {name}}}
-subjects: [{{kind: ServiceAccount, name: operator, namespace: {name}}}]
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: Role
-metadata: {{name: secrets, namespace: {name}}}
-rules:
-- {{apiGroups: [""], resources: [secrets], verbs: [list, watch, create]}}
-- {{apiGroups: [""], resources: [secrets], resourceNames: [pointsman-ca], verbs: [get, patch]}}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: {{name: secrets, namespace: {name}}}
-roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: secrets}}
-subjects: [{{kind: ServiceAccount, name: operator, namespace: {name}}}]
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +35,7 @@ def start_operator(cluster: Cluster, folder: Path, *, options: Sequence[str] = (
     """An operator in a namespace of its own, which has read the cluster."""
     namespace = cluster.namespace("pointsman-system")
     kubeconfig = cluster.kubeconfig_for("operator", namespace=namespace)
-    cluster.apply(RIGHTS.format(name=namespace))
+    cluster.apply(rights(namespace=namespace))
     cluster.delete_at_end(f"clusterrole/{namespace}", f"clusterrolebinding/{namespace}")
     log = folder / "operator.log"
     process = Process(

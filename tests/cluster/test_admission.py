@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from cluster.charts.rights import rights
 from cluster.harness.cluster import Cluster
 from cluster.harness.processes import Process
 from cluster.planes import eventually, free_address
@@ -20,41 +21,6 @@ from pure.operator.pods import SETTINGS, Json, pod
 
 INJECTED = [name for name in golden_pods.NAMES if "pod" in golden_pods.golden(name)]
 ASKING = {"pointsman.dev/inject": "true"}
-
-# What the webhooks take beside what the operator needs anyway.
-RIGHTS = """
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRole
-metadata: {{name: {name}}}
-rules:
-- {{apiGroups: [pointsman.dev], resources: [modelproviders, modelroutingpolicies], verbs: [list, watch]}}
-- {{apiGroups: [pointsman.dev], resources: [modelproviders/status, modelroutingpolicies/status], verbs: [patch]}}
-- {{apiGroups: [""], resources: [namespaces], verbs: [list, watch]}}
-- {{apiGroups: [""], resources: [pods], verbs: [get, list, watch]}}
-- apiGroups: [admissionregistration.k8s.io]
-  resources: [mutatingwebhookconfigurations, validatingwebhookconfigurations]
-  resourceNames: [{name}]
-  verbs: [get, patch]
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata: {{name: {name}}}
-roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: {name}}}
-subjects: [{{kind: ServiceAccount, name: operator, namespace: {name}}}]
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: Role
-metadata: {{name: secrets, namespace: {name}}}
-rules:
-- {{apiGroups: [""], resources: [secrets], verbs: [list, watch, create]}}
-- {{apiGroups: [""], resources: [secrets], resourceNames: [pointsman-ca], verbs: [get, patch]}}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: {{name: secrets, namespace: {name}}}
-roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: secrets}}
-subjects: [{{kind: ServiceAccount, name: operator, namespace: {name}}}]
-"""
 
 CONFIGURATIONS = """
 apiVersion: admissionregistration.k8s.io/v1
@@ -170,7 +136,7 @@ def operator(
         address=free_address(),
         folder=tmp_path_factory.mktemp("operator"),
     )
-    cluster.apply(RIGHTS.format(name=namespace))
+    cluster.apply(rights(namespace=namespace))
     cluster.apply(CONFIGURATIONS.format(name=namespace, address=f"localhost:{made.address.rpartition(':')[2]}"))
     webhooks = [f"{kind}webhookconfiguration/{namespace}" for kind in ("mutating", "validating")]
     cluster.delete_at_end(f"clusterrole/{namespace}", f"clusterrolebinding/{namespace}")
