@@ -1,8 +1,9 @@
 """The charts on a cluster whose pods run: from `helm install` to an app that is routed, and on to the next version."""
 
 import json
+import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,11 @@ import yaml
 from cluster.charts.rendering import CHART, CRD_CHART, SETS
 from cluster.harness.cluster import Cluster
 from cluster.harness.node.helm import Helm
+from cluster.harness.node.own import OwnNode
 from cluster.harness.node.places import Node
 from cluster.harness.node.pods import RESTRICTED, container, output_of, pod, python, wait_ready
-from cluster.harness.processes import wait_until
+from cluster.harness.node.world import ADDRESS
+from cluster.harness.processes import Process, wait_until
 
 INJECT = {"pointsman.dev/inject": "true"}
 # An app that knows nothing but the address that it is told. It asks what would be done: there is no provider here.
@@ -35,6 +38,27 @@ APP = python("""
                 time.sleep(0.2)
     print(decision.model, decision.provider_model)
 """)
+# One that wants an answer, and shows whose it is.
+ASKS = python("""
+    import os, time, grpc
+    from pointsman_api.v1 import completions_pb2 as api, completions_pb2_grpc
+
+    message = api.Message(role=api.ROLE_USER, content=[api.ContentPart(text="May I return it?")])
+    with grpc.insecure_channel(os.environ["POINTSMAN_ADDRESS"]) as channel:
+        completions = completions_pb2_grpc.CompletionsStub(channel)
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                answer = completions.Complete(api.CompleteRequest(messages=[message]))
+                break
+            except grpc.RpcError as error:
+                if error.code() != grpc.StatusCode.UNAVAILABLE or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
+    print(answer.decision.model, answer.choices[0].message.content[0].text.split()[0])
+""")
+KEY = "a-key-that-only-the-operator-holds"
+STUB_PORT = 18090
 WAITS = python("import signal; signal.sigwait([signal.SIGTERM])")
 
 
@@ -109,12 +133,57 @@ def installed(
         node.helm("uninstall", release, f"--namespace={namespace}", "--ignore-not-found", "--wait")
 
 
+@pytest.fixture
+def stub_url(own_node: OwnNode, tmp_path: Path) -> Iterator[str]:
+    """A stub provider that pods can reach, as they would reach one outside of the cluster."""
+    log = tmp_path / "stub.log"
+    command = [sys.executable, "-m", "pointsman_stub", "--host", ADDRESS, "--port", str(STUB_PORT), "--api-key", KEY]
+    stub = Process("stub", own_node.enter(command), log=log)
+    try:
+        stub.wait_until_ready(lambda: "listening on" in log.read_text(), seconds=20)
+        yield f"http://{ADDRESS}:{STUB_PORT}/v1"
+    finally:
+        stub.stop()
+
+
 def test_an_app_in_a_labelled_namespace_is_routed_by_its_policy(installed: Installed, images: dict[str, str]) -> None:
     namespace = installed.app("shop")
 
     said = output_of(installed.cluster, namespace, "containers:\n" + container("app", images["sidecar"], APP))
 
     assert said == "mini gpt-4o-mini\n"
+
+
+def test_an_app_is_answered_with_a_key_that_its_namespace_never_holds(
+    installed: Installed, stub_url: str, images: dict[str, str]
+) -> None:
+    cluster, provider = installed.cluster, installed.cluster.unique("stub")
+    cluster.kubectl("create", "secret", "generic", provider, f"--from-literal=key={KEY}", "-n", installed.namespace)
+    spec = {
+        "baseURL": stub_url,
+        "auth": [{"secretKeyRef": {"name": provider, "key": "key"}}],
+        "allowedNamespaces": {"from": "All"},
+        "models": [
+            {
+                "name": "gpt-4o-mini",
+                "price": {"currency": "USD", "input": "0.15", "output": "0.60"},
+                "contextWindow": 128000,
+                "maxOutputTokens": 16384,
+            }
+        ],
+    }
+    head = {"apiVersion": "pointsman.dev/v1alpha1", "kind": "ModelProvider", "metadata": {"name": provider}}
+    cluster.apply(json.dumps({**head, "spec": spec}))
+    cluster.delete_at_end(f"modelprovider/{provider}")
+    namespace = replace(installed, provider=provider).app("answers")
+
+    said = output_of(cluster, namespace, "containers:\n" + container("app", images["sidecar"], ASKS))
+
+    assert said == "mini [gpt-4o-mini]\n"
+    held = cluster.kubectl("get", "pods,secrets,configmaps,mrp", "-n", namespace, "-o", "yaml").stdout
+    logged = cluster.kubectl("logs", "once", "-c", "pointsman-sidecar", "-n", namespace).stdout
+    assert KEY not in held
+    assert KEY not in logged
 
 
 def test_an_upgrade_and_a_rollback_leave_a_running_app_connected(installed: Installed, images: dict[str, str]) -> None:
