@@ -25,7 +25,7 @@ from pointsman_sidecar.providers.clients import ProviderClients
 from pointsman_sidecar.providers.outcomes import Outcome, ProviderFailure
 from pointsman_sidecar.routing.features import Features
 from pointsman_sidecar.routing.plan import Step
-from pointsman_sidecar.routing.policy import Policy, Provider
+from pointsman_sidecar.routing.policy import Provider
 from pointsman_sidecar.telemetry.observer import Observation, Observer
 
 _Answer = TypeVar("_Answer")
@@ -47,7 +47,6 @@ class _Serving:
 
     request: completions_pb2.CompleteRequest
     features: Features
-    policy: Policy
     progress: Progress
     observation: Observation
     total: asyncio.Timeout
@@ -116,7 +115,6 @@ class Completions:
             serving = _Serving(
                 request=request,
                 features=features,
-                policy=progress.policy,
                 progress=progress,
                 observation=observation,
                 total=asyncio.timeout(patience),
@@ -145,12 +143,12 @@ class Completions:
     async def _whole(self, serving: _Serving, step: Step) -> completions_pb2.CompleteResponse:
         with self._attempt(serving, step):
             provider, api_key = self._access(serving, step)
-            async with _patience(serving.policy.timeouts.attempt, "no answer"):
+            async with _patience(serving.progress.policy.timeouts.attempt, "no answer"):
                 answer = await self._clients.answer(
                     provider,
                     api_key=api_key,
                     body=self._body(serving, step, stream=False),
-                    connect_timeout=serving.policy.timeouts.connect,
+                    connect_timeout=serving.progress.policy.timeouts.connect,
                 )
             with _readable():
                 response = read_answer(answer)
@@ -165,11 +163,14 @@ class Completions:
                 provider,
                 api_key=api_key,
                 body=self._body(serving, step, stream=True),
-                connect_timeout=serving.policy.timeouts.connect,
+                connect_timeout=serving.progress.policy.timeouts.connect,
             )
             started = self._clock()
             # The timer is switched off at the first token; from then on only the completion's own runs.
-            async with _patience(serving.policy.timeouts.first_token, "no token") as first_token, stream as chunks:
+            async with (
+                _patience(serving.progress.policy.timeouts.first_token, "no token") as first_token,
+                stream as chunks,
+            ):
 
                 async def begin() -> None:
                     first_token.reschedule(None)
@@ -189,14 +190,14 @@ class Completions:
         api_key = self._in_force.access.get(name)
         if api_key is None:
             raise ProviderFailure(Outcome.NO_ACCESS, f"the operator gives no access to provider {name}")
-        return serving.policy.providers[name], api_key
+        return serving.progress.policy.providers[name], api_key
 
     def _body(self, serving: _Serving, step: Step, *, stream: bool) -> bytes:
         sent = provider_request(
             serving.request,
             serving.features,
             model=step.model,
-            policy_cap=serving.policy.max_output_tokens,
+            policy_cap=serving.progress.policy.max_output_tokens,
             stream=stream,
         )
         serving.progress.changes = sent.changes
@@ -210,7 +211,9 @@ class Completions:
         # A model that broke off may have reported usage, which is not the next one's.
         serving.progress.usage = None
         started = self._clock()
-        with serving.observation.attempt(attempt, base_url=serving.policy.providers[step.model.provider].base_url):
+        with serving.observation.attempt(
+            attempt, base_url=serving.progress.policy.providers[step.model.provider].base_url
+        ):
             try:
                 yield attempt
                 attempt.outcome = Outcome.SUCCEEDED
