@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import CancelledError
 from datetime import UTC, datetime
@@ -13,8 +14,11 @@ import structlog
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 
 from pointsman_operator import security
+from pointsman_operator.identity import IdentityMetrics
 from pointsman_operator.logs import configure_logs
 from pointsman_operator.push import Hub, HubMetrics, RelistError
+from pointsman_operator.replicas import Fleet, drain
+from pointsman_operator.replication import ReplicationError, replicated
 from pointsman_operator.resources import Kind
 from pointsman_operator.server import Server
 from pointsman_operator.settings import Address, Settings, SettingsError, read_settings
@@ -57,7 +61,7 @@ def run(arguments: Sequence[str], *, environ: Mapping[str, str]) -> int:
     configure_logs(settings.log_level)
     try:
         asyncio.run(_operate(settings))
-    except (StartError, NoConnectionError, CertificateError) as error:
+    except (StartError, NoConnectionError, CertificateError, ReplicationError) as error:
         print(f"pointsman-operator: {error}", file=sys.stderr)  # noqa: T201 - a sentence for people, no log line
         return 1
     except Exception:
@@ -80,10 +84,12 @@ async def _operate(settings: Settings) -> None:
         proven = not settings.insecure_claimed_identity
         certified = proven or settings.webhooks is not None
         addresses: dict[str, str] = {}
+        fleet = Fleet(hub, clock=time.monotonic)
         keeper = Keeper(hub, cluster=cluster, metrics=WatchMetrics(registry), pods=proven)
         writer = StatusWriter(
             hub,
             client=cluster,
+            sidecars_in=fleet.sidecars_in,
             observe=lambda kind, value: keeper.observe(kind, Change.WRITTEN, value),
             secrets_namespace=settings.namespace,
             now=lambda: datetime.now(UTC),
@@ -91,7 +97,18 @@ async def _operate(settings: Settings) -> None:
         )
         serving = ServingCertificates()
         certificates = security.certificates(settings, serving=serving, hub=hub, cluster=cluster)
-        identifier, presence = security.identity(settings, hub=hub, cluster=cluster, registry=registry)
+        identity_metrics = IdentityMetrics(registry)
+        identifier, presence = security.identity(settings, hub=hub, cluster=cluster, metrics=identity_metrics)
+        replication = replicated(
+            settings,
+            hub=hub,
+            fleet=fleet,
+            writer=writer,
+            cluster=cluster,
+            serving=serving,
+            identity_metrics=identity_metrics,
+            registry=registry,
+        )
         admission = (
             webhooks(settings.webhooks, certificates=serving, hub=hub, cluster=cluster, registry=registry)
             if settings.webhooks
@@ -101,9 +118,11 @@ async def _operate(settings: Settings) -> None:
         telemetry = TelemetryServer(
             registry=registry,
             alive=lambda: None if kopf_thread.alive else "the thread that watches the cluster has ended",
-            ready=lambda: _unready(hub, addresses, admission),
+            ready=lambda: "stopping" if stopping.is_set() else _unready(hub, addresses, admission),
         )
-        server = Server(hub, identifier=identifier, relist=keeper.relist)
+        server = Server(
+            hub, identifier=identifier, relist=keeper.relist, replicas=replication.service if replication else None
+        )
         try:
             addresses["metrics_listen"] = await _listen("metrics-listen", settings.metrics_listen, telemetry.start)
             kopf_thread.start()
@@ -125,10 +144,14 @@ async def _operate(settings: Settings) -> None:
                     tasks.create_task(_announce(hub, server, addresses)),
                     *([tasks.create_task(certificates.run())] if certified else []),
                     *([tasks.create_task(presence.run())] if presence else []),
+                    *([tasks.create_task(replication.run())] if replication else []),
                     *([tasks.create_task(admission.ca_bundles.run())] if admission else []),
                 ]
                 await stopping.wait()
                 log.info("stopping")
+                if replication:
+                    await replication.release()
+                await drain(hub, seconds=settings.drain.total_seconds())
                 for task in running:
                     task.cancel()
         finally:

@@ -5,7 +5,6 @@ import time
 from datetime import UTC, datetime
 
 import structlog
-from prometheus_client import CollectorRegistry
 
 from pointsman_operator.identity import IdentityMetrics, Pacer, Presence, ProvenIdentity, Reviewer
 from pointsman_operator.push import ClaimedIdentity, Hub, Identifier
@@ -44,7 +43,7 @@ def certificates(
 
 
 def identity(
-    settings: Settings, *, hub: Hub, cluster: Cluster, registry: CollectorRegistry
+    settings: Settings, *, hub: Hub, cluster: Cluster, metrics: IdentityMetrics
 ) -> tuple[Identifier, Presence | None]:
     """How sidecars are known, and what looks whether their pods are still there."""
     if settings.insecure_claimed_identity:
@@ -52,7 +51,6 @@ def identity(
         return ClaimedIdentity(), None
     proofs = ClusterProofs(cluster)
     pacer = Pacer(clock=time.monotonic, random=random.random)
-    metrics = IdentityMetrics(registry)
     reviewer = Reviewer(proofs, audience=settings.audience, pacer=pacer, metrics=metrics, now=time.time)
     presence = Presence(hub, proofs=proofs, reviewer=reviewer, pacer=pacer, metrics=metrics, random=random.random)
 

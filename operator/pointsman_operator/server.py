@@ -1,4 +1,4 @@
-"""The gRPC server: the control service, beside it health and reflection."""
+"""The gRPC server: the control service and the replicas' own, beside them health and reflection."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -8,11 +8,13 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health
 from grpc_reflection.v1alpha import reflection
 
-from pointsman_api.v1 import control_pb2, control_pb2_grpc
+from pointsman_api.v1 import control_pb2, control_pb2_grpc, replicas_pb2, replicas_pb2_grpc
 from pointsman_operator.push import ControlService, Hub, Identifier
+from pointsman_operator.replicas import ReplicasService
 from pointsman_operator.settings import Address
 
 _CONTROL = control_pb2.DESCRIPTOR.services_by_name["Control"].full_name
+_REPLICAS = replicas_pb2.DESCRIPTOR.services_by_name["Replicas"].full_name
 _STREAMS_END_SECONDS = 2.0
 _OPTIONS: list[tuple[str, Any]] = [
     # A port that another process has must be an error, and not a share of its connections.
@@ -31,15 +33,30 @@ _OPTIONS: list[tuple[str, Any]] = [
 
 
 class Server:
-    """Serves the hub's sidecars, as `identifier` knows them."""
+    """Serves the hub's sidecars, as `identifier` knows them, and other replicas where there are any."""
 
-    def __init__(self, hub: Hub, *, identifier: Identifier, relist: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        *,
+        identifier: Identifier,
+        relist: Callable[[], Awaitable[None]],
+        replicas: ReplicasService | None = None,
+    ) -> None:
         self._service = ControlService(hub, identifier=identifier, relist=relist)
         self._health = health.HealthServicer()
         self._server = grpc.aio.server(options=_OPTIONS)
         control_pb2_grpc.add_ControlServicer_to_server(self._service, self._server)
+        self._replicas = replicas
+        if replicas is not None:
+            replicas_pb2_grpc.add_ReplicasServicer_to_server(replicas, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        names = (_CONTROL, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME)
+        names = (
+            _CONTROL,
+            *((_REPLICAS,) if replicas else ()),
+            health_pb2.DESCRIPTOR.services_by_name["Health"].full_name,
+            reflection.SERVICE_NAME,
+        )
         reflection.enable_server_reflection(names, self._server)
 
     async def start(self, address: Address, *, credentials: grpc.ServerCredentials | None) -> Address:
@@ -68,4 +85,6 @@ class Server:
         """Send the sidecars away, and close."""
         await self._health.enter_graceful_shutdown()
         self._service.close()
+        if self._replicas is not None:
+            self._replicas.close()
         await self._server.stop(_STREAMS_END_SECONDS)

@@ -2,6 +2,7 @@
 
 import argparse
 import re
+import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,8 +17,10 @@ PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _CONFIGURATION = re.compile(r"(mutating|validating)webhookconfigurations/[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
-_DURATION = re.compile(r"([1-9][0-9]{0,7})([smhd])")
+_DURATION = re.compile(r"(0|[1-9][0-9]{0,7})([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_LEASE = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+_SHORTEST_LEASE = timedelta(seconds=5)
 _HIGHEST_PORT = 65535
 
 
@@ -46,12 +49,24 @@ class WebhookSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReplicaSettings:
+    """By which Lease replicas elect, who this one is, where others reach it, and where its proof of being one is."""
+
+    lease: str
+    lease_duration: timedelta
+    name: str
+    advertise: Address
+    token_file: Path
+
+
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """All settings, checked."""
 
     listen: Address
     metrics_listen: Address
     webhooks: WebhookSettings | None
+    replicas: ReplicaSettings | None
     namespace: str
     kubeconfig: str
     context: str
@@ -63,6 +78,7 @@ class Settings:
     ca_lifetime: timedelta
     ca_overlap: timedelta
     relist_interval: float
+    drain: timedelta
     log_level: str
 
 
@@ -97,6 +113,7 @@ def read_settings(arguments: Sequence[str], *, environ: Mapping[str, str], own_n
         explain="where /metrics, /healthz and /readyz are served (default 127.0.0.1:9090)",
     )
     _add_webhook_options(option)
+    _add_replica_options(option)
     option(
         "namespace",
         default=_own_namespace(own_namespace_file),
@@ -153,6 +170,12 @@ def read_settings(arguments: Sequence[str], *, environ: Mapping[str, str], own_n
         metavar="SECONDS",
         explain="how often everything is listed, beside being watched (default 60)",
     )
+    option(
+        "drain",
+        default="0s",
+        metavar="DURATION",
+        explain="how long sidecars are sent on to other replicas before the end, once told to stop (default 0s)",
+    )
     option("log-level", default="info", metavar="LEVEL", explain=f"one of {', '.join(LOG_LEVELS)} (default info)")
     parser.add_argument(
         "--insecure-claimed-identity",
@@ -170,6 +193,7 @@ def read_settings(arguments: Sequence[str], *, environ: Mapping[str, str], own_n
         listen=_address(given.listen, option="--listen"),
         metrics_listen=_address(given.metrics_listen, option="--metrics-listen"),
         webhooks=_webhooks(given),
+        replicas=_replicas(given),
         namespace=_namespace(given.namespace),
         kubeconfig=given.kubeconfig,
         context=given.context,
@@ -181,6 +205,7 @@ def read_settings(arguments: Sequence[str], *, environ: Mapping[str, str], own_n
         ca_lifetime=_duration(given.ca_lifetime, option="--ca-lifetime"),
         ca_overlap=_duration(given.ca_overlap, option="--ca-overlap"),
         relist_interval=_seconds(given.relist_interval, option="--relist-interval"),
+        drain=_duration(given.drain, option="--drain", least=0),
         log_level=_log_level(given.log_level),
     )
     if settings.ca_lifetime < settings.certificate_lifetime:
@@ -232,6 +257,63 @@ def _add_webhook_options(option: Callable[..., None]) -> None:
         default="",
         metavar="NAME,…",
         explain="init containers that a sidecar starts after where a pod has them, such as istio-proxy (default: none)",
+    )
+
+
+def _add_replica_options(option: Callable[..., None]) -> None:
+    option(
+        "lease",
+        default="",
+        metavar="NAME",
+        explain="the Lease, in the operator's namespace, by which several replicas elect the one that writes statuses "
+        "(default: none; this operator is the only one)",
+    )
+    option(
+        "lease-duration",
+        default="15s",
+        metavar="DURATION",
+        explain="how long after its holder was last heard of the Lease is another's to take (default 15s)",
+    )
+    option(
+        "replica",
+        default="",
+        metavar="NAME",
+        explain="what this replica calls itself in the Lease (default: this host's name)",
+    )
+    option("advertise", default="", metavar="HOST:PORT", explain="where the other replicas reach this one's --listen")
+    option(
+        "replica-token-file",
+        default="",
+        metavar="FILE",
+        explain="a token of the operator's service account for the audience AUDIENCE/replica, by which the other "
+        "replicas know this one",
+    )
+
+
+def _replicas(given: argparse.Namespace) -> ReplicaSettings | None:
+    rest = {"--advertise": given.advertise, "--replica-token-file": given.replica_token_file}
+    if not given.lease:
+        if needless := [option for option, value in rest.items() if value]:
+            raise SettingsError(f"{needless[0]} does nothing without --lease; name the Lease, or leave it out")
+        return None
+    if given.insecure_claimed_identity:
+        raise SettingsError("--lease needs replicas that prove who they are; leave out --insecure-claimed-identity")
+    for option, value in rest.items():
+        if not value:
+            raise SettingsError(
+                f"{option} is missing, without which replicas cannot reach each other; --lease needs it"
+            )
+    if not _LEASE.fullmatch(given.lease):
+        raise SettingsError(f"--lease is {given.lease!r}, which cannot be the name of a Lease")
+    duration = _duration(given.lease_duration, option="--lease-duration")
+    if duration < _SHORTEST_LEASE:
+        raise SettingsError("--lease-duration is shorter than 5s, within which a holder could not be sure to renew it")
+    return ReplicaSettings(
+        lease=given.lease,
+        lease_duration=duration,
+        name=given.replica or socket.gethostname(),
+        advertise=_address(given.advertise, option="--advertise"),
+        token_file=Path(given.replica_token_file),
     )
 
 
@@ -314,9 +396,9 @@ def _service(text: str) -> str:
     return text
 
 
-def _duration(text: str, *, option: str) -> timedelta:
+def _duration(text: str, *, option: str, least: int = 1) -> timedelta:
     matched = _DURATION.fullmatch(text)
-    if not matched:
+    if not matched or int(matched[1]) < least:
         raise SettingsError(f"{option} is {text!r}; write a number with s, m, h or d, such as 24h")
     return timedelta(**{_UNITS[matched[2]]: int(matched[1])})
 

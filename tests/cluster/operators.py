@@ -76,9 +76,9 @@ class Pod:
         self.cluster.kubectl("delete", "pod", self.name, "-n", self.namespace, "--force", "--grace-period=0")
 
 
-def create_token(cluster: Cluster, namespace: str, *options: str) -> str:
-    """A token of the service account of pods."""
-    return cluster.kubectl("create", "token", "app", "-n", namespace, *options).stdout.strip()
+def create_token(cluster: Cluster, namespace: str, *options: str, account: str = "app") -> str:
+    """A token of a service account, by default that of pods."""
+    return cluster.kubectl("create", "token", account, "-n", namespace, *options).stdout.strip()
 
 
 def create_pod(cluster: Cluster, namespace: str, name: str = "app-1", **labels: str) -> Pod:

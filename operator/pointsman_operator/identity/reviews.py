@@ -19,6 +19,7 @@ class ProvenPod:
     namespace: str
     name: str
     uid: str
+    service_account: str  # as NAMESPACE:NAME
 
 
 def judge(status: Mapping[str, Any], *, audience: str) -> ProvenPod:
@@ -39,7 +40,9 @@ def judge(status: Mapping[str, Any], *, audience: str) -> ProvenPod:
     bound = {name: _strings(extra.get(name)) if isinstance(extra, Mapping) else [] for name in (_POD_NAME, _POD_UID)}
     if any(len(values) != 1 or not values[0] for values in bound.values()):
         raise UnidentifiedError("the token is bound to no pod; mount it as a projected service-account token")
-    return ProvenPod(namespace=namespace, name=bound[_POD_NAME][0], uid=bound[_POD_UID][0])
+    return ProvenPod(
+        namespace=namespace, name=bound[_POD_NAME][0], uid=bound[_POD_UID][0], service_account=f"{namespace}:{account}"
+    )
 
 
 def _strings(value: object) -> list[str]:

@@ -14,6 +14,7 @@ keeps the three up to date; `ControlService` does the I/O.
     service.close()        # before server.stop(): streams end with UNAVAILABLE, so that sidecars reconnect
 """
 
+from pointsman_operator.push.facts import SidecarFacts, facts_of
 from pointsman_operator.push.hub import Hub, News
 from pointsman_operator.push.identity import (
     ClaimedIdentity,
@@ -41,7 +42,9 @@ __all__ = [
     "Rejection",
     "RelistError",
     "Session",
+    "SidecarFacts",
     "Target",
     "UnidentifiedError",
     "Verdict",
+    "facts_of",
 ]

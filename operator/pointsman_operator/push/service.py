@@ -161,12 +161,7 @@ class ControlService(control_pb2_grpc.ControlServicer):
         clock = asyncio.get_running_loop().time
         deadline = clock()
         while True:
-            if self._closing.is_set():
-                raise _stopping()
-            if session.replaced:
-                raise _Refusal(grpc.StatusCode.UNAVAILABLE, "another stream of the same pod took the place of this one")
-            if session.refused:
-                raise _unauthenticated(session.refused)
+            self._check_that_it_goes_on(session)
             if reader.done():
                 reader.result()  # raises what ended it
                 return
@@ -187,6 +182,16 @@ class ControlService(control_pb2_grpc.ControlServicer):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout_at(min(expiry, deadline if session.awaits_answer else math.inf)):
                     await session.wake.wait()
+
+    def _check_that_it_goes_on(self, session: Session) -> None:
+        if self._closing.is_set():
+            raise _stopping()
+        if session.replaced:
+            raise _Refusal(grpc.StatusCode.UNAVAILABLE, "another stream of the same pod took the place of this one")
+        if session.refused:
+            raise _unauthenticated(session.refused)
+        if session.dismissed:
+            raise _Refusal(grpc.StatusCode.UNAVAILABLE, session.dismissed)
 
     async def _read(self, requests: AsyncIterator[control.ConnectRequest], session: Session) -> None:
         renewal: asyncio.Task[None] | None = None

@@ -56,6 +56,8 @@ class Session:
         self.replaced = False
         # A sentence why this sidecar is no longer who it was; its stream ends with it.
         self.refused = ""
+        # A sentence why it is better off with another replica; its stream ends with it, too.
+        self.dismissed = ""
         self._target: Target | None = None
         self._sent: _Sent | None = None
         self._sent_access: control.AccessUpdate | None = None
@@ -98,6 +100,11 @@ class Session:
     def refuse(self, reason: str) -> None:
         """End the stream: the pod is not, or no longer, what it was taken for."""
         self.refused = reason
+        self.wake.set()
+
+    def dismiss(self, reason: str) -> None:
+        """End the stream, so that the sidecar comes to another replica."""
+        self.dismissed = reason
         self.wake.set()
 
     def next_update(self) -> control.ConnectResponse | None:

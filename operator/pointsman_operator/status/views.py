@@ -1,33 +1,35 @@
-"""Gathers what the status of a namespace's policies depends on: pure, but for reading the hub."""
+"""Gathers what the status of a namespace's policies depends on: pure."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from pointsman_operator.compile import Claim, grant_access
-from pointsman_operator.push import Session, Verdict
+from pointsman_operator.push import SidecarFacts, Verdict
 from pointsman_operator.resources import Key, Problem
 from pointsman_operator.status.policies import PolicyView, SidecarView
 from pointsman_operator.world import World
 
 
 def views_of(
-    verdicts: Iterable[Verdict], *, sessions: Iterable[Session], world: World, secrets_namespace: str
+    verdicts: Iterable[Verdict], *, sidecars: Iterable[SidecarFacts], world: World, secrets_namespace: str
 ) -> Mapping[Key, PolicyView]:
-    """A view for each policy of one namespace; `sessions` are the namespace's."""
+    """A view for each policy of one namespace; `sidecars` are the namespace's, of whichever replica."""
     by_key = {verdict.claim.key: verdict for verdict in verdicts}
-    sidecars: defaultdict[Key, list[SidecarView]] = defaultdict(list)
+    governed: defaultdict[Key, list[SidecarView]] = defaultdict(list)
     taken: defaultdict[Key, defaultdict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-    for session in sessions:
-        if session.target is None or (winner := session.target.decision.winner) is None:
+    for sidecar in sidecars:
+        # None for a policy that the sidecar's replica has seen and this one has not, or no longer.
+        winner = by_key.get(Key(sidecar.pod.namespace, sidecar.policy))
+        if winner is None:
             continue
-        sidecars[winner.key].append(_sidecar(session, by_key[winner.key]))
-        for loser in session.target.decision.losers:
-            taken[loser.key][winner.key.name].append(session.peer.pod)
+        governed[winner.claim.key].append(_sidecar(sidecar, winner))
+        for loser in sidecar.losers:
+            taken[Key(sidecar.pod.namespace, loser)][sidecar.policy].append(sidecar.pod.name)
     overridden = _overridden([verdict.claim for verdict in by_key.values()])
     return {
         key: PolicyView(
             verdict=verdict,
-            sidecars=tuple(sorted(sidecars[key], key=lambda sidecar: sidecar.pod)),
+            sidecars=tuple(sorted(governed[key], key=lambda sidecar: sidecar.pod)),
             taken=taken[key],
             overridden_by=overridden.get(key),
             access_problems=_access_problems(verdict, world=world, secrets_namespace=secrets_namespace),
@@ -36,12 +38,12 @@ def views_of(
     }
 
 
-def _sidecar(session: Session, verdict: Verdict) -> SidecarView:
+def _sidecar(sidecar: SidecarFacts, verdict: Verdict) -> SidecarView:
     version = None if verdict.compiled is None else verdict.compiled.version
-    rejection = session.rejection if session.rejection and session.rejection.version == version else None
+    rejection = sidecar.rejection if sidecar.rejection and sidecar.rejection.version == version else None
     return SidecarView(
-        pod=session.peer.pod,
-        applied=session.held is not None and session.held.version == version,
+        pod=sidecar.pod.name,
+        applied=sidecar.held_version == version,
         rejection=None if rejection is None else rejection.reason or "it gives no reason",
     )
 

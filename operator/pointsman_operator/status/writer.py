@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import structlog
 from prometheus_client import CollectorRegistry, Counter
 
-from pointsman_operator.push import Hub, News
+from pointsman_operator.push import Hub, News, SidecarFacts
 from pointsman_operator.resources import Key, Kind
 from pointsman_operator.status.policies import policy_status
 from pointsman_operator.status.providers import provider_status
@@ -66,13 +66,18 @@ class _Failure:
 
 
 class StatusWriter:
-    """Follows a hub. `observe` is told of each object as it stands after a write, so that it is not written twice."""
+    """Follows a hub, and writes from `begin` to `pause`: of several replicas, one does.
+
+    `sidecars_in` gives the sidecars of a namespace, of all replicas. `observe` is told of each object as it stands
+    after a write, so that it is not written twice.
+    """
 
     def __init__(
         self,
         hub: Hub,
         *,
         client: StatusClient,
+        sidecars_in: Callable[[str], Iterable[SidecarFacts]],
         observe: Callable[[Kind, Mapping[str, Any]], None],
         secrets_namespace: str,
         now: Callable[[], datetime],
@@ -80,6 +85,7 @@ class StatusWriter:
     ) -> None:
         self._hub = hub
         self._client = client
+        self._sidecars_in = sidecars_in
         self._observe = observe
         self._secrets_namespace = secrets_namespace
         self._now = now
@@ -87,14 +93,35 @@ class StatusWriter:
         self._namespaces: set[str] = set()
         self._providers: set[str] = set()
         self._wake = asyncio.Event()
+        self._turn = asyncio.Event()
         hub.subscribe(self._hear)
+
+    def begin(self) -> None:
+        """Write from now on, whatever of all there is to be written anew."""
+        self._turn.set()
+        world = self._hub.world
+        self._namespaces |= {key.namespace for key in world.policies}
+        self._providers |= {key.name for key in world.providers}
+        self._wake.set()
+
+    def pause(self) -> None:
+        """Write no more: another replica does."""
+        self._turn.clear()
+
+    def sidecars_changed(self, namespaces: Iterable[str]) -> None:
+        """The sidecars of other replicas, in these namespaces, are not what they were."""
+        self._namespaces |= set(namespaces)
+        self._wake.set()
 
     async def run(self) -> None:
         """Write until cancelled."""
         retry = FIRST_RETRY_SECONDS
         while True:
             await self._wake.wait()
+            await self._turn.wait()
             await asyncio.sleep(SETTLE_SECONDS)
+            if not self._turn.is_set():
+                continue
             self._wake.clear()
             if await self._write_all():
                 retry = FIRST_RETRY_SECONDS
@@ -142,7 +169,7 @@ class StatusWriter:
         for namespace in sorted(namespaces):
             views = views_of(
                 self._hub.verdicts_in(namespace),
-                sessions=self._hub.sidecars_in(namespace),
+                sidecars=self._sidecars_in(namespace),
                 world=world,
                 secrets_namespace=self._secrets_namespace,
             )

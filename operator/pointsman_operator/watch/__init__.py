@@ -9,6 +9,7 @@ from pointsman_operator.watch.cluster import Cluster, ClusterError
 from pointsman_operator.watch.connection import Connector, NoConnectionError
 from pointsman_operator.watch.keeper import Keeper, WatchMetrics
 from pointsman_operator.watch.kopf_thread import KopfThread
+from pointsman_operator.watch.own_lease import OwnLease
 from pointsman_operator.watch.own_secrets import OwnSecrets
 from pointsman_operator.watch.proofs import ClusterProofs
 
@@ -20,6 +21,7 @@ __all__ = [
     "Keeper",
     "KopfThread",
     "NoConnectionError",
+    "OwnLease",
     "OwnSecrets",
     "WatchMetrics",
 ]

@@ -85,8 +85,7 @@ SETS: dict[str, ValueSet] = {
             "rbac": {"aggregate": False},
         }
     ),
-    # Refused for now; what is prepared for it shall be right on the day that it is not.
-    "two-replicas": ValueSet(values={"replicas": 2}, arguments=("--skip-schema-validation",)),
+    "one-replica": ValueSet(values={"replicas": 1}),
 }
 
 

@@ -64,10 +64,7 @@ def test_the_crd_chart_brings_the_very_crds_and_keeps_them(helm: Helm) -> None:
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        (
-            {"replicas": 2},
-            "at '/replicas': value must be '0 or 1, since nothing elects yet which of several operators writes status'",
-        ),
+        ({"replicas": -1}, "at '/replicas': minimum: got -1, want 0"),
         ({"replica": 1}, "at '': additional properties 'replica' not allowed"),
         ({"sidecar": {"imagee": {}}}, "at '/sidecar': additional properties 'imagee' not allowed"),
         (

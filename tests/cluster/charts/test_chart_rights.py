@@ -20,6 +20,7 @@ from cluster.charts.rendering import SETS, documents, golden_path
 from cluster.charts.rights import Right, all_rights, rights
 from cluster.harness.cluster import Cluster
 from cluster.harness.processes import Process
+from cluster.operators import create_token
 from pointsman_api.v1 import control_pb2 as control
 from pointsman_api.v1 import control_pb2_grpc
 from pointsman_operator.settings import read_settings
@@ -100,8 +101,16 @@ class Scene:
         """The operator as the chart starts it, but for its addresses and names."""
         arguments = {name: value for name, _, value in (each.partition("=") for each in chart_arguments("default"))}
         configurations = arguments["--webhook-configurations"].replace("/pointsman", f"/{self.namespace}")
-        local = dict.fromkeys(("--listen", "--metrics-listen", "--webhook-listen"), "127.0.0.1:0")
-        own = {"--kubeconfig": str(self.kubeconfig), "--namespace": self.namespace}
+        listeners = ("--listen", "--metrics-listen", "--webhook-listen")
+        local = {**dict.fromkeys(listeners, "127.0.0.1:0"), "--advertise": "127.0.0.1:1", "--drain": "0s"}
+        token_file = self.log.with_name("token")
+        token_file.write_text(create_token(self.cluster, self.namespace, account="operator"))
+        own = {
+            "--kubeconfig": str(self.kubeconfig),
+            "--namespace": self.namespace,
+            "--lease": self.namespace,
+            "--replica-token-file": str(token_file),
+        }
         given = {**arguments, **local, **own, "--webhook-configurations": configurations}
         process = Process(
             "pointsman-operator",
@@ -189,7 +198,10 @@ async def test_the_charts_rights_are_enough(cluster: Cluster, crds: None, tmp_pa
         answer = await stage.connected(stage.token())
         await until(lambda: "NamespaceNotAllowed" in policy())
         await until(lambda: len(bundles().split()) == 2)
+    # Given up at the end, so that another replica need not wait for it.
+    lease = json.loads(cluster.kubectl("get", "lease", stage.namespace, "-n", stage.namespace, "-o", "json").stdout)
 
+    assert not lease["spec"].get("holderIdentity")
     assert answer.startswith("trust"), answer  # which only a sidecar that is known is told
     assert not re.search(r"forbidden|cannot \w+ resource", stage.log.read_text())
 

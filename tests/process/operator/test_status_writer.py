@@ -1,7 +1,7 @@
 """Statuses are written where they differ, once, and again where that failed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from pointsman_operator.push import Hub, HubMetrics
+from pointsman_operator.push import Hub, HubMetrics, SidecarFacts, facts_of
 from pointsman_operator.resources import Key, Kind
 from pointsman_operator.status import StatusConflictError, StatusMetrics, StatusUnavailableError, StatusWriter
 from pointsman_operator.status import writer as writer_module
@@ -50,11 +50,22 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def writing(client: Client, registry: CollectorRegistry) -> AsyncIterator[Hub]:
-    """A writer at work on a hub that knows the client's objects."""
+    """A writer at work, as the one whose turn it is, on a hub that knows the client's objects."""
+    async with waiting(client, registry) as (hub, writer):
+        writer.begin()
+        yield hub
+
+
+@asynccontextmanager
+async def waiting(
+    client: Client, registry: CollectorRegistry, *, elsewhere: Sequence[SidecarFacts] = ()
+) -> AsyncIterator[tuple[Hub, StatusWriter]]:
+    """A writer that waits for its turn; some sidecars are connected to other replicas."""
     hub = Hub(secrets_namespace=OPERATOR_NAMESPACE, metrics=HubMetrics(registry))
     writer = StatusWriter(
         hub,
         client=client,
+        sidecars_in=lambda namespace: (*map(facts_of, hub.sidecars_in(namespace)), *elsewhere),
         observe=lambda kind, value: hub.update(hub.world.observe(kind, Change.WRITTEN, value)),
         secrets_namespace=OPERATOR_NAMESPACE,
         now=lambda: NOW,
@@ -62,7 +73,7 @@ async def writing(client: Client, registry: CollectorRegistry) -> AsyncIterator[
     )
     task = asyncio.create_task(writer.run())
     try:
-        yield hub
+        yield hub, writer
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -134,3 +145,55 @@ async def test_somebody_elses_change_of_a_status_is_put_right() -> None:
         await until(lambda: len(client.written) == 3)
 
     assert client.written[-1][3]["conditions"][0]["type"] == "Ready"
+
+
+async def others_turn(written: Json) -> None:
+    """Another replica hears of the same, and writes all of it: by then this one has had the time to."""
+    client = Client(objects())
+    client.objects[Key("shop", "support")] = written
+    async with writing(client, CollectorRegistry()) as hub:
+        hub.update(known(client))
+        await until(lambda: len(client.written) == 2)
+
+
+async def test_a_replica_writes_nothing_before_its_turn_and_then_all_that_differs() -> None:
+    client, registry = Client(objects()), CollectorRegistry()
+    async with waiting(client, registry) as (hub, writer):
+        hub.update(known(client))
+        await others_turn(policy(version=5))
+        assert client.written == []
+
+        writer.begin()
+        await until(lambda: len(client.written) == 2)
+
+
+async def test_a_replica_whose_turn_is_over_writes_no_more() -> None:
+    client, registry = Client(objects()), CollectorRegistry()
+    async with waiting(client, registry) as (hub, writer):
+        hub.update(known(client))
+        writer.begin()
+        await until(lambda: len(client.written) == 2)
+
+        writer.pause()
+        changed = policy(version=20, generation=2)
+        hub.update(hub.world.observe(Kind.POLICY, Change.WRITTEN, changed))
+        await others_turn(changed)
+
+        assert len(client.written) == 2
+
+
+async def test_news_of_other_replicas_sidecars_reach_the_status() -> None:
+    client, registry = Client(objects()), CollectorRegistry()
+    elsewhere: list[SidecarFacts] = []
+    async with waiting(client, registry, elsewhere=elsewhere) as (hub, writer):
+        hub.update(known(client))
+        writer.begin()
+        await until(lambda: len(client.written) == 2)
+
+        elsewhere.append(
+            SidecarFacts(pod=Key("shop", "app-1"), policy="support", losers=(), held_version="", rejection=None)
+        )
+        writer.sidecars_changed({"shop"})
+        await until(lambda: len(client.written) == 3)
+
+    assert client.written[2][3]["sidecars"]["summary"] == "0/1"

@@ -21,7 +21,7 @@ BOUND = {
     "authentication.kubernetes.io/pod-uid": ["uid-1"],
     "authentication.kubernetes.io/node-name": ["node-1"],
 }
-POD = ProvenPod(namespace="shop", name="app-1", uid="uid-1")
+POD = ProvenPod(namespace="shop", name="app-1", uid="uid-1", service_account="shop:default")
 
 
 def user(username: str = "system:serviceaccount:shop:default", extra: object = None) -> dict[str, Any]:
@@ -149,7 +149,7 @@ def test_what_is_no_longer_good_takes_no_room() -> None:
 
 def test_a_pod_that_is_gone_takes_its_answers_with_it() -> None:
     cache = ProofCache()
-    other = ProvenPod(namespace="shop", name="app-1", uid="uid-2")
+    other = ProvenPod(namespace="shop", name="app-1", uid="uid-2", service_account="shop:app")
     cache.put("one", Proof(pod=POD, ends=100), now=0)
     cache.put("two", Proof(pod=other, ends=100), now=0)
 

@@ -1,13 +1,16 @@
 """Settings come from flags or the environment, and a wrong one is named."""
 
+import socket
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from pointsman_operator.settings import Address, Settings, SettingsError, read_settings
+from pointsman_operator.settings import Address, ReplicaSettings, Settings, SettingsError, read_settings
 
 NOWHERE = Path("/nowhere/namespace")
+REPLICA = ["--advertise=10.0.0.1:9443", "--replica-token-file=/token"]
 
 
 def read(*arguments: str, own: Path = NOWHERE, environ: Mapping[str, str] | None = None) -> Settings:
@@ -45,6 +48,20 @@ def test_an_ipv6_address_is_written_with_brackets() -> None:
     assert str(Address(host="::1", port=2)) == "[::1]:2"
 
 
+def test_a_replica_has_a_lease_an_address_and_the_hosts_name() -> None:
+    assert read().replicas is None
+
+    replicas = read("--lease=pointsman", "--advertise=[fd00::1]:9443", "--replica-token-file=/token").replicas
+
+    assert replicas == ReplicaSettings(
+        lease="pointsman",
+        lease_duration=timedelta(seconds=15),
+        name=socket.gethostname(),
+        advertise=Address(host="fd00::1", port=9443),
+        token_file=Path("/token"),
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -63,6 +80,16 @@ def test_an_ipv6_address_is_written_with_brackets() -> None:
             ["--insecure-claimed-identity", "--tls-dir=/tls"],
             "--insecure-claimed-identity serves in plain text, where the certificate of --tls-dir has no use",
         ),
+        (["--drain=5"], "--drain is '5'; write a number with s, m, h or d"),
+        (["--advertise=a:1"], "--advertise does nothing without --lease; name the Lease, or leave it out"),
+        (
+            ["--lease=pointsman", "--advertise=a:1"],
+            "--replica-token-file is missing, without which replicas cannot reach",
+        ),
+        (["--lease=pointsman", "--replica-token-file=t"], "--advertise is missing"),
+        (["--lease=Mine", *REPLICA], "--lease is 'Mine', which cannot be the name of a Lease"),
+        (["--lease=mine", "--lease-duration=4s", *REPLICA], "--lease-duration is shorter than 5s"),
+        (["--lease=mine", "--insecure-claimed-identity", *REPLICA], "--lease needs replicas that prove who they are"),
         (["--verbose"], "unrecognized arguments: --verbose"),
     ],
 )

@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from pointsman_api.v1 import control_pb2 as control
-from pointsman_operator.push import Hub, HubMetrics, Peer, Session
+from pointsman_operator.push import Hub, HubMetrics, Peer, Session, facts_of
 from pointsman_operator.resources import Key, Kind, parse_provider, parse_secret
 from pointsman_operator.status import policy_status, provider_status, views_of
 from pointsman_operator.world import Change
@@ -39,7 +39,7 @@ def connect(hub: Hub, pod: str, *, answer: str = "ack", **labels: str) -> Sessio
 def status_of(hub: Hub, name: str = "support", *, before: Json | None = None, now: datetime = EARLIER) -> Json:
     views = views_of(
         hub.verdicts_in("shop"),
-        sessions=hub.sidecars_in("shop"),
+        sidecars=map(facts_of, hub.sidecars_in("shop")),
         world=hub.world,
         secrets_namespace=OPERATOR_NAMESPACE,
     )

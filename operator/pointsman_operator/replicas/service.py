@@ -1,0 +1,113 @@
+"""The `Replicas` service: the other replicas' streams, at the one that holds the Lease."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable
+
+import grpc
+import structlog
+
+from pointsman_api.v1 import replicas_pb2 as pb
+from pointsman_api.v1 import replicas_pb2_grpc
+from pointsman_operator.election import Elector
+from pointsman_operator.push import IdentityUnavailableError, UnidentifiedError
+from pointsman_operator.replicas.fleet import EXPIRES_SECONDS, Fleet, Totals
+from pointsman_operator.replicas.identity import ReplicaIdentity
+from pointsman_operator.replicas.reports import read_pod, read_state
+
+log = structlog.get_logger(__name__)
+
+HELLO_SECONDS = 10.0
+# How often a replica is told of totals that changed.
+TOTALS_SECONDS = 1.0
+
+_Context = grpc.aio.ServicerContext[pb.ReportRequest, pb.ReportResponse]
+
+
+class ReplicasService(replicas_pb2_grpc.ReplicasServicer):
+    """Fills the fleet, in its event loop."""
+
+    def __init__(
+        self, fleet: Fleet, *, elector: Elector, identity: ReplicaIdentity, now: Callable[[], float] = time.time
+    ) -> None:
+        self._fleet = fleet
+        self._elector = elector
+        self._identity = identity
+        self._now = now
+        self._ending = asyncio.Event()
+        elector.subscribe(self._look)
+
+    def close(self) -> None:
+        """End the streams; to be called before the server is stopped."""
+        self._ending.set()
+
+    async def Report(  # type: ignore[override]  # noqa: N802 - a coroutine that writes to its context; gRPC's name
+        self, request_iterator: AsyncIterator[pb.ReportRequest], context: _Context
+    ) -> None:
+        """Hear one replica until it goes."""
+        if not self._elector.leading:
+            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, "this replica does not hold the Lease")
+        hello = await self._hello(request_iterator, context)
+        try:
+            expiry = await self._identity.expiry(hello.token)
+        except UnidentifiedError as error:
+            await context.abort(grpc.StatusCode.UNAUTHENTICATED, str(error))
+        except IdentityUnavailableError as error:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
+        ending = self._ending
+        stream = self._fleet.join(hello.replica)
+        log.info("replica reports", replica=hello.replica)
+        tasks = [
+            asyncio.create_task(self._read(request_iterator, hello.replica, stream)),
+            asyncio.create_task(self._tell_totals(context)),
+            asyncio.create_task(ending.wait()),
+        ]
+        try:
+            left = max(0.0, expiry - self._now())
+            await asyncio.wait(tasks, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            self._fleet.leave(hello.replica, stream)
+            asyncio.get_running_loop().call_later(EXPIRES_SECONDS, self._fleet.expire)
+            log.info("replica reports no more", replica=hello.replica)
+        if ending.is_set():
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "this replica no longer holds the Lease, or is stopping")
+
+    async def _hello(self, requests: AsyncIterator[pb.ReportRequest], context: _Context) -> pb.ReplicaHello:
+        first = None
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(HELLO_SECONDS):
+                first = await anext(requests, None)
+        if first is None or not first.hello.replica:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the first message must be a hello with a name")
+        return first.hello
+
+    async def _read(self, requests: AsyncIterator[pb.ReportRequest], replica: str, stream: int) -> None:
+        async for request in requests:
+            self._fleet.update(
+                replica,
+                stream,
+                sidecars=map(read_state, request.sidecars),
+                gone=map(read_pod, request.gone),
+            )
+            if request.synced:
+                self._fleet.synced(replica, stream)
+
+    async def _tell_totals(self, context: _Context) -> None:
+        told: Totals | None = None
+        while True:
+            totals = self._fleet.totals()
+            if totals != told:
+                await context.write(pb.ReportResponse(replicas=totals.replicas, sidecars=totals.sidecars))
+                told = totals
+            await asyncio.sleep(TOTALS_SECONDS)
+
+    def _look(self) -> None:
+        """What was reported to a holder is nothing to one that holds the Lease no more."""
+        if not self._elector.leading:
+            self._ending.set()
+            self._ending = asyncio.Event()
+            self._fleet.clear()
