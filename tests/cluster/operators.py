@@ -31,19 +31,34 @@ class Operator:
         return base64.b64decode(json.loads(secret)["data"]["ca.crt"])
 
 
-def start_operator(cluster: Cluster, folder: Path, *, options: Sequence[str] = ()) -> Operator:
-    """An operator in a namespace of its own, which has read the cluster."""
+def operators_namespace(cluster: Cluster) -> str:
+    """A namespace whose service account `operator` has the rights that the chart gives."""
     namespace = cluster.namespace("pointsman-system")
-    kubeconfig = cluster.kubeconfig_for("operator", namespace=namespace)
+    cluster.kubeconfig_for("operator", namespace=namespace)
     cluster.apply(rights(namespace=namespace))
     cluster.delete_at_end(f"clusterrole/{namespace}", f"clusterrolebinding/{namespace}")
-    log = folder / "operator.log"
+    return namespace
+
+
+def start_operator(
+    cluster: Cluster,
+    folder: Path,
+    *,
+    namespace: str = "",
+    listen: str = "127.0.0.1:0",
+    name: str = "operator",
+    options: Sequence[str] = (),
+) -> Operator:
+    """An operator, by default in a namespace of its own, which has read the cluster."""
+    namespace = namespace or operators_namespace(cluster)
+    kubeconfig = cluster.kubeconfig_for("operator", namespace=namespace)
+    log = folder / f"{name}.log"
     process = Process(
         "pointsman-operator",
         [
             *(sys.executable, "-m", "pointsman_operator"),
             *(f"--kubeconfig={kubeconfig}", f"--namespace={namespace}"),
-            *("--listen=127.0.0.1:0", "--metrics-listen=127.0.0.1:0", *options),
+            *(f"--listen={listen}", "--metrics-listen=127.0.0.1:0", *options),
         ],
         log=log,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},

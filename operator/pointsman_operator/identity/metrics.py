@@ -9,7 +9,7 @@ class IdentityMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.checks = Counter(
             "pointsman_operator_token_checks",
-            "Tokens of sidecars and replicas, by result: accepted, remembered (of the last minute), refused, unavailable.",
+            "Tokens of sidecars and replicas, by result: accepted, remembered (for a minute), refused or unavailable.",
             ["result"],
             registry=registry,
         )

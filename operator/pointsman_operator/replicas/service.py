@@ -75,6 +75,8 @@ class ReplicasService(replicas_pb2_grpc.ReplicasServicer):
             log.info("replica reports no more", replica=hello.replica)
         if ending.is_set():
             await context.abort(grpc.StatusCode.UNAVAILABLE, "this replica no longer holds the Lease, or is stopping")
+        if expiry <= self._now():
+            await context.abort(grpc.StatusCode.UNAUTHENTICATED, "the token has expired; report again with a fresh one")
 
     async def _hello(self, requests: AsyncIterator[pb.ReportRequest], context: _Context) -> pb.ReplicaHello:
         first = None

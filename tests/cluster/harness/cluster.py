@@ -97,4 +97,4 @@ class Cluster:
 
     def _create(self, api_version: str, kind: str, metadata: Mapping[str, object]) -> None:
         body = json.dumps({"apiVersion": api_version, "kind": kind, "metadata": metadata})
-        self.kubectl("create", "-f", "-", stdin=body)
+        self.kubectl("apply", "-f", "-", stdin=body)
