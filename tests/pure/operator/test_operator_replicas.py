@@ -1,5 +1,6 @@
 """The holder of the Lease knows the sidecars of all replicas, and none has far more than its share."""
 
+import asyncio
 import random
 from collections.abc import Sequence
 from itertools import pairwise
@@ -11,7 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from pointsman_api.v1 import control_pb2 as control
 from pointsman_operator.push import Hub, HubMetrics, Peer, Rejection, SidecarFacts, facts_of
-from pointsman_operator.replicas import Fleet, Totals, account_of, drain
+from pointsman_operator.replicas import Fleet, Spreader, Totals, account_of, drain
 from pointsman_operator.replicas.fleet import EXPIRES_SECONDS
 from pointsman_operator.replicas.reports import MOST_PER_MESSAGE, Outbox, read_pod, read_state, state_of
 from pointsman_operator.replicas.spreading import surplus
@@ -231,3 +232,24 @@ async def test_without_a_time_to_drain_nobody_is_sent_away() -> None:
 def test_a_token_that_is_no_service_accounts_has_no_account(token: str) -> None:
     with pytest.raises(ValueError, match="service"):
         account_of(token)
+
+
+async def test_sidecars_that_are_too_many_are_told_to_come_again_and_the_others_left_alone() -> None:
+    own = hub()
+    sessions = [
+        own.connect(
+            peer=Peer(namespace="shop", pod=f"app-{number}", labels={}), hello=control.Hello(contract_version=1)
+        )
+        for number in range(100)
+    ]
+    known: list[Totals | None] = [None, Totals(replicas=2, sidecars=120)]
+
+    async def sleep(_: float) -> None:
+        if not known:
+            raise asyncio.CancelledError
+
+    spreader = Spreader(own, totals=lambda: known.pop(0), chance=random.Random(1), sleep=sleep)  # noqa: S311 - guards nothing
+    with pytest.raises(asyncio.CancelledError):
+        await spreader.run()
+
+    assert sum(bool(session.dismissed) for session in sessions) == 10

@@ -26,6 +26,8 @@ from cluster.harness.processes import Process, wait_until
 
 NAME = "node"
 READY_SECONDS = 90
+# Of a line of a container's log: when, stdout or stderr, whether it is whole, and what was written.
+_LOG_FIELDS = 4
 
 
 class NodeError(Exception):
@@ -73,6 +75,22 @@ class OwnNode:
     def enter(self, command: Sequence[str | Path]) -> list[str | Path]:
         """The command that runs this command in the node's network, for processes that a test starts itself."""
         return self._world.enter(command, network_only=True)
+
+    def kill_container(self, namespace: str, pod: str, container: str) -> None:
+        """Kill a pod's container as a crash would, without a word to anybody; the kubelet starts it again."""
+        labels = {"pod.namespace": namespace, "pod.name": pod, "container.name": container}
+        wanted = ",".join(f'labels."io.kubernetes.{name}"=={value}' for name, value in labels.items())
+        found = self._ctr("--namespace", "k8s.io", "containers", "ls", "-q", wanted).stdout.split()
+        # Those that ended before are still listed, and have no task to kill.
+        done = [self._ctr("--namespace", "k8s.io", "tasks", "kill", "-s", "SIGKILL", each) for each in found]
+        if not any(each.returncode == 0 for each in done):
+            raise NodeError(f"container {container} of pod {namespace}/{pod} does not run")
+
+    def said(self, namespace: str, pod: str, container: str) -> list[str]:
+        """The lines that a pod's containers of this name have written so far, read where no API server is needed."""
+        files = sorted((self._world.data / "pod-logs").glob(f"{namespace}_{pod}_*/{container}/*.log"))
+        lines = [line.split(" ", 3) for file in files for line in file.read_text().splitlines()]
+        return [line[3] for line in lines if len(line) == _LOG_FIELDS]
 
     def kill(self, part: str) -> None:
         """Kill a part as a crash would; it stays down until `start`."""
