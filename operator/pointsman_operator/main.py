@@ -31,10 +31,11 @@ from pointsman_operator.watch import (
     Keeper,
     KopfThread,
     NoConnectionError,
+    Scan,
     WatchMetrics,
 )
 from pointsman_operator.watch.connection import SERVICE_ACCOUNT
-from pointsman_operator.webhooks import Webhooks, webhooks
+from pointsman_operator.webhooks import Webhooks, census, webhooks
 from pointsman_operator.world import Change
 
 log = structlog.get_logger(__name__)
@@ -86,6 +87,7 @@ async def _operate(settings: Settings) -> None:
         addresses: dict[str, str] = {}
         fleet = Fleet(hub, clock=time.monotonic)
         keeper = Keeper(hub, cluster=cluster, metrics=WatchMetrics(registry), pods=proven)
+        asked = census(settings, hub=hub, registry=registry)
         writer = StatusWriter(
             hub,
             client=cluster,
@@ -94,7 +96,9 @@ async def _operate(settings: Settings) -> None:
             secrets_namespace=settings.namespace,
             now=lambda: datetime.now(UTC),
             metrics=StatusMetrics(registry),
+            census=asked,
         )
+        scan = Scan(hub, cluster=cluster, census=asked, leading=lambda: True, tell=writer.look_again) if asked else None
         serving = ServingCertificates()
         certificates = security.certificates(settings, serving=serving, hub=hub, cluster=cluster)
         identity_metrics = IdentityMetrics(registry)
@@ -143,6 +147,7 @@ async def _operate(settings: Settings) -> None:
                     tasks.create_task(writer.run()),
                     tasks.create_task(_announce(hub, server, addresses)),
                     *([tasks.create_task(certificates.run())] if certified else []),
+                    *([tasks.create_task(scan.run(interval=settings.relist_interval))] if scan else []),
                     *([tasks.create_task(presence.run())] if presence else []),
                     *([tasks.create_task(replication.run())] if replication else []),
                     *([tasks.create_task(admission.ca_bundles.run())] if admission else []),

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from prometheus_client import CollectorRegistry
 
 from pointsman_operator.admission import AdmissionMetrics, AdmissionServer, CaBundles, Certificates
+from pointsman_operator.inject import fingerprint
 from pointsman_operator.push import Hub
-from pointsman_operator.settings import WebhookSettings
+from pointsman_operator.settings import Settings, WebhookSettings
+from pointsman_operator.status import Census
 from pointsman_operator.watch import Cluster
 
 
@@ -35,4 +37,17 @@ def webhooks(
         ca_bundles=CaBundles(
             cluster, configurations=settings.configurations, certificates=certificates, metrics=metrics
         ),
+    )
+
+
+def census(settings: Settings, *, hub: Hub, registry: CollectorRegistry) -> Census | None:
+    """What is known of the pods that asked for a sidecar; None where this operator gives none, or watches no pods."""
+    if settings.webhooks is None or settings.webhooks.sidecar is None or settings.insecure_claimed_identity:
+        return None
+    return Census(
+        world=lambda: hub.world,
+        fingerprint=fingerprint(settings.webhooks.sidecar),
+        # As the chart's webhooks have it.
+        spared=frozenset({"kube-system", settings.namespace}),
+        registry=registry,
     )
