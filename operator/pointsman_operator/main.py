@@ -31,11 +31,10 @@ from pointsman_operator.watch import (
     Keeper,
     KopfThread,
     NoConnectionError,
-    Scan,
     WatchMetrics,
 )
 from pointsman_operator.watch.connection import SERVICE_ACCOUNT
-from pointsman_operator.webhooks import Webhooks, census, webhooks
+from pointsman_operator.webhooks import Webhooks, census, scan_for, webhooks
 from pointsman_operator.world import Change
 
 log = structlog.get_logger(__name__)
@@ -76,9 +75,7 @@ async def _operate(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    registry = CollectorRegistry()
-    ProcessCollector(registry=registry)
-    PlatformCollector(registry=registry)
+    registry = _registry()
     hub = Hub(secrets_namespace=settings.namespace, metrics=HubMetrics(registry))
     connector = Connector(kubeconfig=settings.kubeconfig, context=settings.context)
     async with Cluster(connector, secrets_namespace=settings.namespace) as cluster:
@@ -98,7 +95,6 @@ async def _operate(settings: Settings) -> None:
             metrics=StatusMetrics(registry),
             census=asked,
         )
-        scan = Scan(hub, cluster=cluster, census=asked, leading=lambda: True, tell=writer.look_again) if asked else None
         serving = ServingCertificates()
         certificates = security.certificates(settings, serving=serving, hub=hub, cluster=cluster)
         identity_metrics = IdentityMetrics(registry)
@@ -113,6 +109,7 @@ async def _operate(settings: Settings) -> None:
             identity_metrics=identity_metrics,
             registry=registry,
         )
+        scan = scan_for(asked, hub=hub, cluster=cluster, writer=writer, replication=replication)
         admission = (
             webhooks(settings.webhooks, certificates=serving, hub=hub, cluster=cluster, registry=registry)
             if settings.webhooks
@@ -166,6 +163,13 @@ async def _operate(settings: Settings) -> None:
             await server.stop()
             await telemetry.stop()
             await asyncio.to_thread(kopf_thread.join, _KOPF_ENDS_SECONDS)
+
+
+def _registry() -> CollectorRegistry:
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    return registry
 
 
 def _unready(hub: Hub, addresses: Mapping[str, str], admission: Webhooks | None) -> str | None:

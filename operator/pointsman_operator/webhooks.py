@@ -7,9 +7,10 @@ from prometheus_client import CollectorRegistry
 from pointsman_operator.admission import AdmissionMetrics, AdmissionServer, CaBundles, Certificates
 from pointsman_operator.inject import fingerprint
 from pointsman_operator.push import Hub
+from pointsman_operator.replication import Replication
 from pointsman_operator.settings import Settings, WebhookSettings
-from pointsman_operator.status import Census
-from pointsman_operator.watch import Cluster
+from pointsman_operator.status import Census, StatusWriter
+from pointsman_operator.watch import Cluster, Scan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,3 +52,21 @@ def census(settings: Settings, *, hub: Hub, registry: CollectorRegistry) -> Cens
         spared=frozenset({"kube-system", settings.namespace}),
         registry=registry,
     )
+
+
+def scan_for(
+    census: Census | None, *, hub: Hub, cluster: Cluster, writer: StatusWriter, replication: Replication | None
+) -> Scan | None:
+    """What looks for pods without a sidecar, while this replica is the one that writes."""
+    if census is None:
+        return None
+    scan = Scan(
+        hub,
+        cluster=cluster,
+        census=census,
+        leading=lambda: replication is None or replication.leading,
+        tell=writer.sidecars_changed,
+    )
+    if replication is not None:
+        replication.subscribe(scan.soon)
+    return scan

@@ -48,7 +48,7 @@ class Scan:
         hub.subscribe(self._hear)
 
     def soon(self) -> None:
-        """Look as soon as may be, and not only when it is time: this replica has begun to lead, for one."""
+        """Look as soon as may be, and not only when it is time: another replica leads, for one."""
         self._soon.set()
 
     async def run(self, *, interval: float) -> None:

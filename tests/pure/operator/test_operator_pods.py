@@ -61,7 +61,7 @@ def statuses(hub: Hub, census: Census | None, *, before: Json | None = None) -> 
     pods: Any = None if census is None else census.by_namespace({"shop"})
     views = views_of(
         hub.verdicts_in("shop"),
-        sessions=(),
+        sidecars=(),
         world=hub.world,
         secrets_namespace=OPERATOR_NAMESPACE,
         pods=pods["shop"] if isinstance(pods, Mapping) else pods,
