@@ -74,6 +74,10 @@ class OwnNode:
         """The command that runs this command in the node's network, for processes that a test starts itself."""
         return self._world.enter(command, network_only=True)
 
+    def signing_key(self) -> bytes:
+        """The key that service accounts' tokens are signed with, for tests that forge what time alone would bring."""
+        return (self._world.data / "pki" / "apiserver.key").read_bytes()
+
     def kill(self, part: str) -> None:
         """Kill a part as a crash would; it stays down until `start`."""
         kill(self._running.pop(part))
