@@ -5,12 +5,12 @@ the few that lack something would cost too much. So they are listed, by their me
 """
 
 import asyncio
-import contextlib
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 
 import structlog
 
+from pointsman_operator.inject import asks
 from pointsman_operator.push import Hub, News
 from pointsman_operator.resources import MalformedObjectError, Pod, parse_pod
 from pointsman_operator.resources.kinds import INJECT_LABEL
@@ -43,12 +43,15 @@ class Scan:
         self._leading = leading
         self._tell = tell
         self._soon = asyncio.Event()
+        self._everywhere = True
+        self._places: set[str] = set()  # where to look, unless it is everywhere
         self._namespaces = hub.world.namespaces
         self._pods = hub.world.pods
         hub.subscribe(self._hear)
 
     def soon(self) -> None:
         """Look as soon as may be, and not only when it is time: another replica leads, for one."""
+        self._everywhere = True
         self._soon.set()
 
     async def run(self, *, interval: float) -> None:
@@ -63,35 +66,46 @@ class Scan:
                 else:
                     self._census.scanned = None
             except (ClusterError, MalformedObjectError) as error:
+                self._everywhere = True
                 log.warning("cannot look for pods without a sidecar; will be tried again", error=str(error))
                 await asyncio.sleep(retry)
                 retry = min(retry * 2, LAST_RETRY_SECONDS)
                 continue
             retry = FIRST_RETRY_SECONDS
-            with contextlib.suppress(TimeoutError):
+            try:
                 async with asyncio.timeout(interval):
                     await self._soon.wait()
-                    # Beside the API server's peace it gives a rollout time to go on: pods come one after the other.
-                    await asyncio.sleep(BETWEEN_SCANS_SECONDS)
+            except TimeoutError:
+                self._everywhere = True
+            else:
+                # Beside the API server's peace it gives a rollout time to go on: pods come one after the other.
+                await asyncio.sleep(BETWEEN_SCANS_SECONDS)
 
-    def _hear(self, _: News) -> None:
-        world, census = self._hub.world, self._census
+    def _hear(self, news: News) -> None:
+        world = self._hub.world
         if world.namespaces is not self._namespaces:
             self._namespaces = world.namespaces
-            self._soon.set()
+            self.soon()
         # Where some lack a sidecar, a pod that comes or goes may be one of them made again.
         if world.pods is not self._pods:
             self._pods = world.pods
-            if census.scanned:
+            if again := news.namespaces & (self._census.scanned or {}).keys():
+                self._places |= again
                 self._soon.set()
 
     async def _look(self) -> None:
+        before = self._census.scanned
+        everywhere, self._everywhere = self._everywhere or before is None, False
+        places, self._places = self._places, set()
         found: defaultdict[str, dict[str, Pod]] = defaultdict(dict)
-        for namespace in ("", *self._asking()):
+        for namespace in ("", *self._asking()) if everywhere else places:
             for value in (await self._cluster.list_without_sidecar(namespace)).items:
                 pod = parse_pod(value)
-                found[pod.metadata.namespace][pod.metadata.name] = pod
-        before, after = self._census.scanned, {name: tuple(pods.values()) for name, pods in found.items()}
+                there = pod.metadata.namespace
+                if asks(pod.metadata.labels, namespace_labels=self._hub.world.namespace_labels(there)):
+                    found[there][pod.metadata.name] = pod
+        kept = {} if everywhere else {name: pods for name, pods in (before or {}).items() if name not in places}
+        after = kept | {name: tuple(pods.values()) for name, pods in found.items()}
         self._census.scanned = after
         self._tell(_changed(before, after) if before is not None else self._all())
 

@@ -107,18 +107,20 @@ async def test_namespaces_that_the_webhooks_spare_are_not_looked_into(tmp_path: 
     assert not scene.api.queries["/api/v1/namespaces/lab/pods"]
 
 
-async def test_where_some_lack_a_sidecar_a_new_pod_is_reason_to_look_again(tmp_path: Path) -> None:
+async def test_where_some_lack_a_sidecar_a_new_pod_is_reason_to_look_there_again(tmp_path: Path) -> None:
     async with scanning(tmp_path) as scene:
-        scene.api.write(PODS, pod("web-old", labels=ASKS))
-        await until(lambda: scene.census.scanned is not None)
-        scene.scan.soon()
-        await until(lambda: scene.found() == ["web-old"])
+        for where in ("shop", "lone"):
+            scene.api.write(PODS, pod(f"old-in-{where}", namespace=where, labels=ASKS))
+        await until(lambda: scene.found() == ["old-in-lone", "old-in-shop"])
+        looked = scene.api.lists[PODS]
 
-        scene.api.delete(PODS, "web-old")
-        scene.hub.update(scene.hub.world.observe(Kind.POD, Change.WRITTEN, pod("web-new", version=9)))
+        # Where there is now but one that asks for nothing.
+        scene.api.write(IN_SHOP, pod("asks-for-nothing"))
+        scene.hub.update(scene.hub.world.observe(Kind.POD, Change.WRITTEN, pod("new", version=9)))
 
-        await until(lambda: scene.found() == [])
+        await until(lambda: scene.found() == ["old-in-lone"])
     assert scene.told[-1] == frozenset({"shop"})
+    assert scene.api.lists[PODS] == looked  # nowhere else
 
 
 async def test_who_does_not_lead_neither_looks_nor_keeps_what_it_found(tmp_path: Path) -> None:
