@@ -72,6 +72,7 @@ class Cluster:
     def __init__(self, connector: Connector, *, secrets_namespace: str) -> None:
         self._connector = connector
         self._client: ApiClient | None = None
+        self._closed = False
         group = f"/apis/{GROUP}/{VERSION}"
         self._collections = {
             Kind.POLICY: f"{group}/{PLURALS[Kind.POLICY]}",
@@ -88,6 +89,7 @@ class Cluster:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._closed = True
         await self._disconnect()
 
     async def list(self, kind: Kind) -> Listing:
@@ -218,7 +220,10 @@ class Cluster:
         return response
 
     async def _connect(self) -> ApiClient:
-        self._client = ApiClient(await self._connector.configuration())
+        configuration = await self._connector.configuration()
+        if self._closed:  # by then nobody would close another one
+            raise NoConnectionError("the operator is stopping")
+        self._client = ApiClient(configuration)
         return self._client
 
     async def _disconnect(self) -> None:
