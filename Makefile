@@ -65,6 +65,8 @@ lint: $(VENV)/.installed node_modules/.installed ## Check style, types, import c
 	@$(BIN)/python tools/api_reference.py --check
 	@$(BIN)/python tools/chart_reference.py --check
 	@cd protos && ../node_modules/.bin/buf lint && ../node_modules/.bin/buf format --exit-code -d
+	@for recorded in tests/skew/contracts/*/contract.binpb; do \
+	  (cd protos && ../node_modules/.bin/buf breaking --against ../$$recorded) || exit 1; done
 
 .PHONY: format
 format: $(VENV)/.installed node_modules/.installed ## Format Python and protos.

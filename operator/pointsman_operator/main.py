@@ -34,7 +34,7 @@ from pointsman_operator.watch import (
     WatchMetrics,
 )
 from pointsman_operator.watch.connection import SERVICE_ACCOUNT
-from pointsman_operator.webhooks import Webhooks, webhooks
+from pointsman_operator.webhooks import Webhooks, census, scan_for, webhooks
 from pointsman_operator.world import Change
 
 log = structlog.get_logger(__name__)
@@ -75,9 +75,7 @@ async def _operate(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    registry = CollectorRegistry()
-    ProcessCollector(registry=registry)
-    PlatformCollector(registry=registry)
+    registry = _registry()
     hub = Hub(secrets_namespace=settings.namespace, metrics=HubMetrics(registry))
     connector = Connector(kubeconfig=settings.kubeconfig, context=settings.context)
     async with Cluster(connector, secrets_namespace=settings.namespace) as cluster:
@@ -86,6 +84,7 @@ async def _operate(settings: Settings) -> None:
         addresses: dict[str, str] = {}
         fleet = Fleet(hub, clock=time.monotonic)
         keeper = Keeper(hub, cluster=cluster, metrics=WatchMetrics(registry), pods=proven)
+        asked = census(settings, hub=hub, registry=registry)
         writer = StatusWriter(
             hub,
             client=cluster,
@@ -94,6 +93,7 @@ async def _operate(settings: Settings) -> None:
             secrets_namespace=settings.namespace,
             now=lambda: datetime.now(UTC),
             metrics=StatusMetrics(registry),
+            census=asked,
         )
         serving = ServingCertificates()
         certificates = security.certificates(settings, serving=serving, hub=hub, cluster=cluster)
@@ -109,6 +109,7 @@ async def _operate(settings: Settings) -> None:
             identity_metrics=identity_metrics,
             registry=registry,
         )
+        scan = scan_for(asked, hub=hub, cluster=cluster, writer=writer, replication=replication)
         admission = (
             webhooks(settings.webhooks, certificates=serving, hub=hub, cluster=cluster, registry=registry)
             if settings.webhooks
@@ -143,6 +144,7 @@ async def _operate(settings: Settings) -> None:
                     tasks.create_task(writer.run()),
                     tasks.create_task(_announce(hub, server, addresses)),
                     *([tasks.create_task(certificates.run())] if certified else []),
+                    *([tasks.create_task(scan.run(interval=settings.relist_interval))] if scan else []),
                     *([tasks.create_task(presence.run())] if presence else []),
                     *([tasks.create_task(replication.run())] if replication else []),
                     *([tasks.create_task(admission.ca_bundles.run())] if admission else []),
@@ -161,6 +163,13 @@ async def _operate(settings: Settings) -> None:
             await server.stop()
             await telemetry.stop()
             await asyncio.to_thread(kopf_thread.join, _KOPF_ENDS_SECONDS)
+
+
+def _registry() -> CollectorRegistry:
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    return registry
 
 
 def _unready(hub: Hub, addresses: Mapping[str, str], admission: Webhooks | None) -> str | None:

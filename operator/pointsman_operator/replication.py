@@ -98,6 +98,10 @@ class Replication:
         """Whether this replica is the one that writes."""
         return self._elector.leading
 
+    def subscribe(self, listener: Callable[[], None]) -> None:
+        """Call `listener` when this replica begins or ceases to lead, and when others do; it must be quick."""
+        self._elector.subscribe(listener)
+
     def follow(self, *, begin: Callable[[], None], pause: Callable[[], None]) -> None:
         """Call `begin` when this replica has to write, and `pause` when it no longer has to."""
         was_leading = False

@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import sys
+import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,13 @@ class Operator:
     process: Process
     namespace: str
     address: str
+
+    def metrics(self) -> str:
+        """What Prometheus would be served now."""
+        (line,) = [text for text in self.process.log.read_text().splitlines() if '"event": "ready"' in text]
+        with urllib.request.urlopen(f"http://{json.loads(line)['metrics_listen']}/metrics", timeout=5) as answer:
+            text: str = answer.read().decode()
+        return text
 
     def ca(self) -> bytes:
         """The CA that signs now, from its Secret."""

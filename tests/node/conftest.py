@@ -4,6 +4,7 @@ Where none can be had the tier is skipped with the reason; on CI, where it must 
 """
 
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -17,11 +18,15 @@ from cluster.harness.node.images import Image, ImagesError
 from cluster.harness.node.machine import MachineError, MachineUnfitError, report_on_stderr
 from cluster.harness.node.own import OwnNode
 from cluster.harness.node.places import Node
+from cluster.harness.node.world import ADDRESS
+from cluster.harness.processes import Process
+from node.chart import KEY, LATER_KEY, Installed, installing
 
 # The first test waits for the node.
 STARTS_WITHIN = 180
 PREPARED = pytest.StashKey[tuple[Given | Kind | Own, Mapping[str, Image]] | Exception]()
 FOLDER = pytest.StashKey[Path]()
+STUB_PORT = 18090
 ERRORS = (BinariesError, ChoiceError, MachineError, ImagesError)
 
 
@@ -98,6 +103,27 @@ def own_node(node: Node) -> OwnNode:
     if not isinstance(node, OwnNode):
         pytest.skip("the node is not ours to break")
     return node
+
+
+@pytest.fixture(scope="session")
+def installed(node: Node, images: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
+    """Both charts installed, for all tests of a run."""
+    with installing(node, images=images, folder=tmp_path_factory.mktemp("chart")) as made:
+        yield made
+
+
+@pytest.fixture
+def stub_url(own_node: OwnNode, tmp_path: Path) -> Iterator[str]:
+    """A stub provider that pods can reach, as they would reach one outside of the cluster."""
+    log = tmp_path / "stub.log"
+    keys = [f"--api-key={key}" for key in (KEY, LATER_KEY)]
+    command = [sys.executable, "-m", "pointsman_stub", "--host", ADDRESS, "--port", str(STUB_PORT), *keys]
+    stub = Process("stub", own_node.enter(command), log=log)
+    try:
+        stub.wait_until_ready(lambda: "listening on" in log.read_text(), seconds=20)
+        yield f"http://{ADDRESS}:{STUB_PORT}/v1"
+    finally:
+        stub.stop()
 
 
 def _prepared(config: pytest.Config) -> tuple[Given | Kind | Own, Mapping[str, Image]] | Exception:

@@ -6,9 +6,9 @@ arrives, or import aiohttp or a Kubernetes client.
 """
 
 from pointsman_operator.inject.allowances import CPU, MEMORY, Allowance, AllowanceError, Resource, read_allowance
-from pointsman_operator.inject.injection import Injected, NotWanted, Refused, patch
+from pointsman_operator.inject.injection import Injected, NotWanted, Refused, asks, patch
 from pointsman_operator.inject.names import CONTAINER, INJECT_LABEL, INJECTED_LABEL, INJECTION_ANNOTATION
-from pointsman_operator.inject.sidecar import SidecarSettings
+from pointsman_operator.inject.sidecar import SidecarSettings, fingerprint
 
 __all__ = [
     "CONTAINER",
@@ -24,6 +24,8 @@ __all__ = [
     "Refused",
     "Resource",
     "SidecarSettings",
+    "asks",
+    "fingerprint",
     "patch",
     "read_allowance",
 ]

@@ -17,9 +17,9 @@ from pointsman_operator.inject.names import (
 from pointsman_operator.inject.overrides import Overrides, OverridesError, read_overrides, unknown_annotations
 from pointsman_operator.inject.patches import Op, added_entries, added_items
 from pointsman_operator.inject.sidecar import SidecarSettings, app_env, container, fingerprint, volumes
+from pointsman_operator.resources.kinds import MIRROR_ANNOTATION
 
 _OS_LABEL = "kubernetes.io/os"
-_MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,16 +72,21 @@ def patch(
     )
 
 
+def asks(labels: Mapping[str, str], *, namespace_labels: Mapping[str, str]) -> bool:
+    """Whether a pod with these labels, or else its namespace, asks for the sidecar."""
+    wish = labels.get(INJECT_LABEL)
+    return wish == "true" or (wish != "false" and namespace_labels.get(INJECT_LABEL) == "true")
+
+
 def _unwanted(
     metadata: Mapping[str, Any], spec: Mapping[str, Any], *, namespace_labels: Mapping[str, str]
 ) -> str | None:
-    wish = (metadata.get("labels") or {}).get(INJECT_LABEL)
-    annotations = metadata.get("annotations") or {}
-    if wish == "false":
+    labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
+    if labels.get(INJECT_LABEL) == "false":
         return "the pod declines"
-    if wish != "true" and namespace_labels.get(INJECT_LABEL) != "true":
+    if not asks(labels, namespace_labels=namespace_labels):
         return "neither the pod nor its namespace asks for it"
-    if _MIRROR_ANNOTATION in annotations:
+    if MIRROR_ANNOTATION in annotations:
         return "the pod mirrors a file of its node, which runs as that file says"
     if INJECTION_ANNOTATION in annotations and any(
         each["name"] == CONTAINER and each.get("restartPolicy") == "Always" for each in spec.get("initContainers") or ()

@@ -2,13 +2,15 @@
 
 from typing import Final
 
-INJECT_LABEL: Final = "pointsman.dev/inject"
+from pointsman_operator.resources import kinds
+
+INJECT_LABEL: Final = kinds.INJECT_LABEL
 """Of a pod or its namespace: "true" asks for the sidecar; a pod's "false" declines."""
 
-INJECTED_LABEL: Final = "pointsman.dev/injected"
+INJECTED_LABEL: Final = kinds.INJECTED_LABEL
 """Of a pod that has the sidecar. A label, so that the operator can watch these pods and no others."""
 
-INJECTION_ANNOTATION: Final = "pointsman.dev/injection"
+INJECTION_ANNOTATION: Final = kinds.INJECTION_ANNOTATION
 """Tells injections apart that differ in image or settings."""
 
 CPU_ANNOTATION: Final = "pointsman.dev/sidecar-cpu"

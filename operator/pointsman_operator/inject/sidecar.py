@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from pointsman_operator.inject.allowances import Allowance
@@ -98,7 +98,11 @@ def app_env(overrides: Overrides) -> list[Json]:
 
 
 def fingerprint(settings: SidecarSettings) -> str:
-    """Short text that differs where a pod without overrides would be given anything else."""
+    """Short text that differs where a pod without overrides would be given anything else.
+
+    But for the operator's CA: a running sidecar is told of another one, and its pod need not be made again for it.
+    """
+    settings = replace(settings, operator_ca="")
     given = [container(settings, Overrides()), volumes(settings), app_env(Overrides())]
     return hashlib.sha256(json.dumps(given, sort_keys=True).encode()).hexdigest()[:16]
 

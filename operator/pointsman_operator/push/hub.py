@@ -92,7 +92,7 @@ class Hub:
                 namespaces.add(session.peer.namespace)
         self.ready.set()
         self._tell(
-            namespaces=namespaces | {key.namespace for key in difference.policy_objects},
+            namespaces=namespaces | {key.namespace for key in difference.policy_objects | difference.pods},
             providers=providers | {key.name for key in difference.provider_objects},
         )
 

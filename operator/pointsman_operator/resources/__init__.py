@@ -9,6 +9,7 @@ from pointsman_operator.resources.metadata import Key, Metadata
 from pointsman_operator.resources.objects import Namespace, Pod, Secret
 from pointsman_operator.resources.parse import (
     MalformedObjectError,
+    has_ended,
     parse_metadata,
     parse_namespace,
     parse_pod,
@@ -35,6 +36,7 @@ __all__ = [
     "Problem",
     "Secret",
     "Unreadable",
+    "has_ended",
     "parse_metadata",
     "parse_namespace",
     "parse_pod",

@@ -19,5 +19,11 @@ class Kind(StrEnum):
 # On the pods that have a sidecar of ours; whatever else runs in the cluster is not watched.
 INJECTED_LABEL = f"{GROUP}/injected"
 INJECTED_SELECTOR = f"{INJECTED_LABEL}=true"
+# Of such a pod: tells injections apart that differ in image or settings.
+INJECTION_ANNOTATION = f"{GROUP}/injection"
+# Of a pod or its namespace: "true" asks for the sidecar; a pod's "false" declines.
+INJECT_LABEL = f"{GROUP}/inject"
+# Kubernetes' own, of a pod that shows a file of its node to the API server.
+MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
 
 PLURALS = {Kind.POLICY: "modelroutingpolicies", Kind.PROVIDER: "modelproviders"}

@@ -15,9 +15,16 @@ class Namespace:
 
 @dataclass(frozen=True, kw_only=True)
 class Pod:
-    """A pod with a sidecar: its labels decide which policy is for it."""
+    """A pod: its labels decide which policy is for it.
+
+    `injection` is what it was given, as its annotation says; empty where it was given nothing. `leaving` pods are being
+    deleted, and a `mirror` runs as a file of its node says.
+    """
 
     metadata: Metadata
+    injection: str = ""
+    leaving: bool = False
+    mirror: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from pointsman_operator.resources.kinds import INJECTION_ANNOTATION, MIRROR_ANNOTATION
 from pointsman_operator.resources.metadata import Metadata
 from pointsman_operator.resources.objects import Namespace, Pod, Secret
 from pointsman_operator.resources.policy import ModelRoutingPolicy
@@ -16,6 +17,7 @@ from pointsman_operator.resources.provider import ModelProvider
 from pointsman_operator.resources.unreadable import Unreadable
 
 INVALID_SPEC = "InvalidSpec"
+_ENDED = {"Succeeded", "Failed"}
 
 _Resource = TypeVar("_Resource", ModelRoutingPolicy, ModelProvider)
 
@@ -54,7 +56,19 @@ def parse_namespace(value: Mapping[str, Any]) -> Namespace:
 
 def parse_pod(value: Mapping[str, Any]) -> Pod:
     """Read a Pod."""
-    return Pod(metadata=parse_metadata(value))
+    metadata = parse_metadata(value)
+    annotations = value["metadata"].get("annotations") or {}
+    return Pod(
+        metadata=metadata,
+        injection=annotations.get(INJECTION_ANNOTATION, ""),
+        leaving=value["metadata"].get("deletionTimestamp") is not None,
+        mirror=MIRROR_ANNOTATION in annotations,
+    )
+
+
+def has_ended(pod: Mapping[str, Any]) -> bool:
+    """Whether nothing will run in a pod any more; of one whose status is not told, false."""
+    return (pod.get("status") or {}).get("phase") in _ENDED
 
 
 def parse_secret(value: Mapping[str, Any]) -> Secret:

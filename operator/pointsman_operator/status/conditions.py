@@ -51,6 +51,11 @@ def merged(
     return [*written, *there.values()]
 
 
+def without(status: Mapping[str, Any], type_: str) -> dict[str, Any]:
+    """The status without the conditions of a type."""
+    return {**status, "conditions": [each for each in status.get("conditions") or () if each.get("type") != type_]}
+
+
 def _timestamp(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 

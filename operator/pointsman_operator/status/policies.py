@@ -7,10 +7,10 @@ from typing import Any
 
 from pointsman_operator.push import Verdict
 from pointsman_operator.resources import Problem
-from pointsman_operator.status.conditions import Condition, failed, merged
+from pointsman_operator.status.conditions import Condition, failed, merged, without
+from pointsman_operator.status.pods import INJECTED, PodsView, Unscanned, injected, named, pods_status
 
 _MOST_REJECTIONS = 10  # as in the CRD
-_MOST_NAMED = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +28,7 @@ class PolicyView:
 
     `taken` has the pods of connected sidecars that the policy selects and another has, by the name of the other.
     `overridden_by` is the policy that selects the same pods whatever pods there are, and comes before this one.
+    `pods` is None where this operator injects nothing.
     """
 
     verdict: Verdict
@@ -35,6 +36,7 @@ class PolicyView:
     taken: Mapping[str, Sequence[str]]
     overridden_by: str | None = None
     access_problems: tuple[Problem, ...] = ()
+    pods: PodsView | Unscanned | None = None
 
 
 def policy_status(view: PolicyView, *, before: Mapping[str, Any], now: datetime) -> dict[str, Any]:
@@ -43,10 +45,20 @@ def policy_status(view: PolicyView, *, before: Mapping[str, Any], now: datetime)
     programmed = _programmed(view)
     conflict = _conflict(view)
     ready = _ready(view, programmed=programmed, conflict=conflict)
+    wanted = [ready, programmed, conflict]
+    counts: dict[str, Any] = {}
+    if isinstance(view.pods, PodsView):
+        wanted.append(injected(view.pods, namespace=view.verdict.policy.metadata.namespace))
+        counts = {"pods": pods_status(view.pods)}
+    elif "pods" in before:
+        # The status is written as a merge patch, in which null removes.
+        counts = {"pods": before["pods"] if view.pods else None}
+    kept = before if view.pods else without(before, INJECTED)
     return {
         "observedGeneration": generation,
-        "conditions": merged((ready, programmed, conflict), before=before, generation=generation, now=now),
+        "conditions": merged(wanted, before=kept, generation=generation, now=now),
         "sidecars": _sidecars(view.sidecars),
+        **counts,
     }
 
 
@@ -91,7 +103,7 @@ def _conflict(view: PolicyView) -> Condition:
     if view.overridden_by is not None:
         clauses.append(f"ModelRoutingPolicy {view.overridden_by} selects the same pods and comes first")
     for name, pods in sorted(view.taken.items()):
-        clauses.append(f"ModelRoutingPolicy {name} has {_named(pods)}")
+        clauses.append(f"ModelRoutingPolicy {name} has {named(pods)}")
     if not clauses:
         return Condition(
             type="Conflict", status=False, reason="NoConflict", message="No other policy has pods that it selects"
@@ -124,9 +136,3 @@ def _sidecars(sidecars: Sequence[SidecarView]) -> dict[str, Any]:
         "summary": f"{applied}/{len(sidecars)}",
         "rejections": rejections[:_MOST_REJECTIONS],
     }
-
-
-def _named(pods: Sequence[str]) -> str:
-    named = sorted(pods)[:_MOST_NAMED]
-    rest = len(pods) - len(named)
-    return f"{'pod' if len(pods) == 1 else 'pods'} {', '.join(named)}" + (f" and {rest} more" if rest else "")

@@ -3,17 +3,27 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
-from pointsman_operator.compile import Claim, grant_access
+from pointsman_operator.compile import Claim, grant_access, select
 from pointsman_operator.push import SidecarFacts, Verdict
 from pointsman_operator.resources import Key, Problem
+from pointsman_operator.status.census import States
+from pointsman_operator.status.pods import PodState, PodsView, Unscanned
 from pointsman_operator.status.policies import PolicyView, SidecarView
 from pointsman_operator.world import World
 
 
 def views_of(
-    verdicts: Iterable[Verdict], *, sidecars: Iterable[SidecarFacts], world: World, secrets_namespace: str
+    verdicts: Iterable[Verdict],
+    *,
+    sidecars: Iterable[SidecarFacts],
+    world: World,
+    secrets_namespace: str,
+    pods: States | Unscanned | None = None,
 ) -> Mapping[Key, PolicyView]:
-    """A view for each policy of one namespace; `sidecars` are the namespace's, of whichever replica."""
+    """A view for each policy of one namespace; `sidecars` are the namespace's, of whichever replica.
+
+    So are the `pods` that asked for one.
+    """
     by_key = {verdict.claim.key: verdict for verdict in verdicts}
     governed: defaultdict[Key, list[SidecarView]] = defaultdict(list)
     taken: defaultdict[Key, defaultdict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
@@ -25,7 +35,9 @@ def views_of(
         governed[winner.claim.key].append(_sidecar(sidecar, winner))
         for loser in sidecar.losers:
             taken[Key(sidecar.pod.namespace, loser)][sidecar.policy].append(sidecar.pod.name)
-    overridden = _overridden([verdict.claim for verdict in by_key.values()])
+    claims = [verdict.claim for verdict in by_key.values()]
+    overridden = _overridden(claims)
+    views = _pods(pods, claims=claims)
     return {
         key: PolicyView(
             verdict=verdict,
@@ -33,8 +45,27 @@ def views_of(
             taken=taken[key],
             overridden_by=overridden.get(key),
             access_problems=_access_problems(verdict, world=world, secrets_namespace=secrets_namespace),
+            pods=views[key] if isinstance(views, Mapping) else views,
         )
         for key, verdict in by_key.items()
+    }
+
+
+def _pods(pods: States | Unscanned | None, *, claims: list[Claim]) -> Mapping[Key, PodsView] | Unscanned | None:
+    if pods is None or isinstance(pods, Unscanned):
+        return pods
+    names: dict[Key, dict[PodState, list[str]]] = {claim.key: {state: [] for state in PodState} for claim in claims}
+    for pod, state in pods:
+        winner, _ = select(claims, pod_labels=pod.metadata.labels)
+        if winner is not None:
+            names[winner.key][state].append(pod.metadata.name)
+    return {
+        key: PodsView(
+            current=tuple(found[PodState.CURRENT]),
+            outdated=tuple(found[PodState.OUTDATED]),
+            uninjected=tuple(found[PodState.UNINJECTED]),
+        )
+        for key, found in names.items()
     }
 
 

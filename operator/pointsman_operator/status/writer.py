@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from pointsman_operator.push import Hub, News, SidecarFacts
 from pointsman_operator.resources import Key, Kind
+from pointsman_operator.status.census import Census
 from pointsman_operator.status.policies import policy_status
 from pointsman_operator.status.providers import provider_status
 from pointsman_operator.status.views import views_of
@@ -69,7 +70,8 @@ class StatusWriter:
     """Follows a hub, and writes from `begin` to `pause`: of several replicas, one does.
 
     `sidecars_in` gives the sidecars of a namespace, of all replicas. `observe` is told of each object as it stands
-    after a write, so that it is not written twice.
+    after a write, so that it is not written twice. Without a `census` nothing is said of pods: this operator gives them
+    no sidecar.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class StatusWriter:
         secrets_namespace: str,
         now: Callable[[], datetime],
         metrics: StatusMetrics,
+        census: Census | None = None,
     ) -> None:
         self._hub = hub
         self._client = client
@@ -90,6 +93,7 @@ class StatusWriter:
         self._secrets_namespace = secrets_namespace
         self._now = now
         self._metrics = metrics
+        self._census = census
         self._namespaces: set[str] = set()
         self._providers: set[str] = set()
         self._wake = asyncio.Event()
@@ -109,7 +113,7 @@ class StatusWriter:
         self._turn.clear()
 
     def sidecars_changed(self, namespaces: Iterable[str]) -> None:
-        """The sidecars of other replicas, in these namespaces, are not what they were."""
+        """The sidecars of other replicas in these namespaces, or the pods that lack one, are not what they were."""
         self._namespaces |= set(namespaces)
         self._wake.set()
 
@@ -166,12 +170,14 @@ class StatusWriter:
             )
             if status != provider.status:
                 yield Kind.PROVIDER, provider.metadata.key, provider.metadata.resource_version, status
+        pods = None if self._census is None else self._census.by_namespace(namespaces)
         for namespace in sorted(namespaces):
             views = views_of(
                 self._hub.verdicts_in(namespace),
                 sidecars=self._sidecars_in(namespace),
                 world=world,
                 secrets_namespace=self._secrets_namespace,
+                pods=pods[namespace] if isinstance(pods, Mapping) else pods,
             )
             for key, view in sorted(views.items()):
                 # The object as it is now: the verdict's may be older than a status that was written since.

@@ -3,6 +3,7 @@
 kopf watches policies, providers, namespaces and pods from a thread of its own; the Kubernetes client lists them, now
 and then and when asked, watches the Secrets of the operator's own namespace, writes statuses and the CA's Secret, and
 has tokens reviewed. `Keeper` brings what is watched and listed together into one world and hands that to the hub.
+`Scan` looks for what no watch tells of: pods that asked for a sidecar and have none.
 """
 
 from pointsman_operator.watch.cluster import Cluster, ClusterError
@@ -12,6 +13,7 @@ from pointsman_operator.watch.kopf_thread import KopfThread
 from pointsman_operator.watch.own_lease import OwnLease
 from pointsman_operator.watch.own_secrets import OwnSecrets
 from pointsman_operator.watch.proofs import ClusterProofs
+from pointsman_operator.watch.scan import Scan
 
 __all__ = [
     "Cluster",
@@ -23,5 +25,6 @@ __all__ = [
     "NoConnectionError",
     "OwnLease",
     "OwnSecrets",
+    "Scan",
     "WatchMetrics",
 ]

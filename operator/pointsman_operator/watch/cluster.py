@@ -16,7 +16,16 @@ import aiohttp
 from kubernetes.aio.client.api_client import ApiClient
 
 from pointsman_operator.resources import Key, Kind
-from pointsman_operator.resources.kinds import GROUP, INJECTED_SELECTOR, PLURALS, VERSION
+from pointsman_operator.resources.kinds import (
+    GROUP,
+    INJECT_LABEL,
+    INJECTED_LABEL,
+    INJECTED_SELECTOR,
+    INJECTION_ANNOTATION,
+    MIRROR_ANNOTATION,
+    PLURALS,
+    VERSION,
+)
 from pointsman_operator.status import StatusConflictError, StatusUnavailableError
 from pointsman_operator.watch.connection import Connector, NoConnectionError
 from pointsman_operator.world import Change
@@ -24,16 +33,19 @@ from pointsman_operator.world import Change
 _CALL_SECONDS = 30.0
 _WATCH_SECONDS = 240  # of our asking: a stream that has silently died does not stay for ever
 _PAGE = 500
+_RUNS = "status.phase!=Succeeded,status.phase!=Failed"
 _SELECTION = {
     # Helm keeps whole releases in Secrets, the operator's own among them.
     Kind.SECRET: {"fieldSelector": "type!=helm.sh/release.v1"},
-    Kind.POD: {"labelSelector": INJECTED_SELECTOR},
+    Kind.POD: {"labelSelector": INJECTED_SELECTOR, "fieldSelector": _RUNS},
 }
+_WITHOUT_SIDECAR = f"{INJECTED_LABEL}!=true"
 _JSON = "application/json"
 # Of a pod, which is large, only who it is.
 METADATA_ONLY = f"{_JSON};as=PartialObjectMetadata;g=meta.k8s.io;v=v1,{_JSON}"
 _METADATA_LIST = f"{_JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,{_JSON}"
-_POD_METADATA = ("name", "namespace", "uid", "resourceVersion", "labels")
+_POD_METADATA = ("name", "namespace", "uid", "resourceVersion", "labels", "deletionTimestamp")
+_POD_ANNOTATIONS = (INJECTION_ANNOTATION, MIRROR_ANNOTATION)
 _CONTENT = {"PATCH": "application/merge-patch+json", "POST": _JSON}
 _CHANGES = {"BOOKMARK": None, "DELETED": Change.DELETED}
 
@@ -60,6 +72,7 @@ class Cluster:
     def __init__(self, connector: Connector, *, secrets_namespace: str) -> None:
         self._connector = connector
         self._client: ApiClient | None = None
+        self._closed = False
         group = f"/apis/{GROUP}/{VERSION}"
         self._collections = {
             Kind.POLICY: f"{group}/{PLURALS[Kind.POLICY]}",
@@ -76,21 +89,30 @@ class Cluster:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._closed = True
         await self._disconnect()
 
     async def list(self, kind: Kind) -> Listing:
-        """List a kind: Secrets in the operator's namespace, pods with a sidecar, all else in the whole cluster."""
-        query = {"limit": str(_PAGE), **_SELECTION.get(kind, {})}
-        accept = _METADATA_LIST if kind is Kind.POD else _JSON
+        """List a kind: Secrets in the operator's namespace, running pods with a sidecar, all of whatever else."""
+        try:
+            return await self._list(self._collections[kind], pods=kind is Kind.POD, **_SELECTION.get(kind, {}))
+        except ClusterError as error:
+            raise _unknown_kind(kind, error) from error
+
+    async def list_without_sidecar(self, namespace: str = "") -> Listing:
+        """List running pods without a sidecar: of a namespace those that do not decline, else all that ask for one."""
+        wish = f"{INJECT_LABEL}!=false" if namespace else f"{INJECT_LABEL}=true"
+        path = f"/api/v1/namespaces/{namespace}/pods" if namespace else self._collections[Kind.POD]
+        return await self._list(path, pods=True, labelSelector=f"{wish},{_WITHOUT_SIDECAR}", fieldSelector=_RUNS)
+
+    async def _list(self, path: str, *, pods: bool, **selection: str) -> Listing:
+        query = {"limit": str(_PAGE), **selection}
         items: list[dict[str, Any]] = []
         while True:
-            try:
-                page = await self.ask("GET", self._collections[kind], query=query, accept=accept)
-            except ClusterError as error:
-                raise _unknown_kind(kind, error) from error
+            page = await self.ask("GET", path, query=query, accept=_METADATA_LIST if pods else _JSON)
             with _reading():
                 found = page["items"] or ()  # the API server writes an empty list of metadata as null
-                items += map(_trimmed, found) if kind is Kind.POD else found
+                items += map(_trimmed, found) if pods else found
                 if not (token := page["metadata"].get("continue")):
                     return Listing(items=items, resource_version=str(int(page["metadata"]["resourceVersion"])))
                 query["continue"] = token
@@ -198,7 +220,10 @@ class Cluster:
         return response
 
     async def _connect(self) -> ApiClient:
-        self._client = ApiClient(await self._connector.configuration())
+        configuration = await self._connector.configuration()
+        if self._closed:  # by then nobody would close another one
+            raise NoConnectionError("the operator is stopping")
+        self._client = ApiClient(configuration)
         return self._client
 
     async def _disconnect(self) -> None:
@@ -217,9 +242,14 @@ def _reading() -> Iterator[None]:
 
 
 def _trimmed(pod: Mapping[str, Any]) -> dict[str, Any]:
-    # Thousands are held at once: without their annotations and managed fields.
+    # Thousands are held at once: without their managed fields, and all annotations but those that are looked at.
     metadata = pod["metadata"]
-    return {"metadata": {name: metadata[name] for name in _POD_METADATA if name in metadata}}
+    annotations = metadata.get("annotations") or {}
+    kept = {name: metadata[name] for name in _POD_METADATA if name in metadata}
+    return {
+        "metadata": kept
+        | {"annotations": {name: annotations[name] for name in _POD_ANNOTATIONS if name in annotations}}
+    }
 
 
 async def _json(response: aiohttp.ClientResponse) -> Any:

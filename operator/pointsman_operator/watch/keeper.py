@@ -87,6 +87,8 @@ class Keeper:
         """
         if self._next is None:
             self._next = asyncio.create_task(self._relist_after(self._running))
+            # Whoever asked may have been cancelled by the time that it fails, and nobody else has to hear of it.
+            self._next.add_done_callback(lambda task: task.cancelled() or task.exception())
         await asyncio.shield(self._next)
 
     async def run(self, *, interval: float) -> None:

@@ -71,7 +71,11 @@ def _same_labels(one: Namespace, other: Namespace) -> bool:
 
 
 def _same_pod(one: Pod, other: Pod) -> bool:
-    return one.metadata.uid == other.metadata.uid and one.metadata.labels == other.metadata.labels
+    return (
+        one.metadata.uid == other.metadata.uid
+        and one.metadata.labels == other.metadata.labels
+        and (one.injection, one.leaving) == (other.injection, other.leaving)
+    )
 
 
 def _same_data(one: Secret, other: Secret) -> bool:

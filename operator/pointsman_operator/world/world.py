@@ -15,6 +15,7 @@ from pointsman_operator.resources import (
     Pod,
     Secret,
     Unreadable,
+    has_ended,
     parse_metadata,
     parse_namespace,
     parse_pod,
@@ -75,7 +76,7 @@ class World:
 
     @property
     def pods(self) -> Mapping[Key, Pod]:
-        """The pods with a sidecar, by namespace and name."""
+        """The pods with a sidecar that have not ended, by namespace and name."""
         return self.pod_shelf.objects
 
     def namespace_labels(self, name: str) -> Mapping[str, str]:
@@ -110,6 +111,8 @@ class World:
                 secrets = _observed(self.secret_shelf, change, value, parse_secret)
                 return self if secrets is self.secret_shelf else replace(self, secret_shelf=secrets)
             case Kind.POD:
+                # Its list leaves out those that have ended, and so does the watch, which tells of them once more.
+                change = Change.DELETED if has_ended(value) else change
                 pods = _observed(self.pod_shelf, change, value, parse_pod)
                 return self if pods is self.pod_shelf else replace(self, pod_shelf=pods)
 

@@ -46,11 +46,11 @@ def rights(*, namespace: str, without: Right | None = None) -> str:
     return yaml.safe_dump_all(manifests)
 
 
-def all_rights() -> list[Right]:
-    """Every right that the chart grants, one by one."""
+def all_rights(values: str = "default") -> list[Right]:
+    """Every right that the chart grants by a set of values, one by one."""
     return [
         Right(role=manifest["kind"], group=group, resource=resource, verb=verb)
-        for manifest in _chart()
+        for manifest in _chart(values)
         for rule in manifest.get("rules", ())
         for group in rule["apiGroups"]
         for resource in rule["resources"]
@@ -58,9 +58,9 @@ def all_rights() -> list[Right]:
     ]
 
 
-def _chart() -> list[Json]:
-    found = documents(golden_path("default").read_text(encoding="utf-8"))
-    return [yaml.safe_load(found[f"{kind}/{RELEASE}"]) for kind in _KINDS]
+def _chart(values: str = "default") -> list[Json]:
+    found = documents(golden_path(values).read_text(encoding="utf-8"))
+    return [yaml.safe_load(found[f"{kind}/{RELEASE}"]) for kind in _KINDS if f"{kind}/{RELEASE}" in found]
 
 
 def _renamed(rule: Json, namespace: str) -> Json:

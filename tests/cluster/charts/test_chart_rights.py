@@ -180,6 +180,11 @@ def test_the_operator_understands_what_the_chart_tells_it(name: str) -> None:
     assert (settings.webhooks is None) == (name == "no-webhooks")
 
 
+@pytest.mark.parametrize("name", SETS)
+def test_no_set_of_values_grants_a_right_that_is_not_tried_here(name: str) -> None:
+    assert set(all_rights(name)) <= set(RIGHTS)
+
+
 async def test_the_charts_rights_are_enough(cluster: Cluster, crds: None, tmp_path: Path) -> None:  # noqa: ARG001 - served first
     stage = scene(cluster, tmp_path, without=None)
     stage.resources()

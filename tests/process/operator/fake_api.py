@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -29,9 +29,10 @@ class FakeApi:
     """
 
     def __init__(self) -> None:
-        self.objects: dict[str, dict[str, Json]] = {
-            path: {} for path in (POLICIES, PROVIDERS, NAMESPACES, PODS, SECRETS)
-        }
+        # Pods of one namespace stand apart from all pods, for whoever lists them so.
+        self.objects: defaultdict[str, dict[str, Json]] = defaultdict(dict)
+        for path in (POLICIES, PROVIDERS, NAMESPACES, PODS, SECRETS):
+            self.objects[path] = {}
         self.failing: dict[str, int] = {}
         self.refused: Counter[str] = Counter()
         # A path that is asked waits for this.
@@ -40,6 +41,8 @@ class FakeApi:
         self.page_size: int | None = None
         self.page: Json | None = None
         self.lists: Counter[str] = Counter()
+        # With which parameters each path was listed.
+        self.queries: defaultdict[str, list[Json]] = defaultdict(list)
         self.patches: list[Json] = []
         # What is said of a token, by the token; and of which tokens it was asked.
         self.tokens: dict[str, Json] = {}
@@ -48,7 +51,7 @@ class FakeApi:
         self.writes: list[str] = []
         self.url = ""
         self._version = 100
-        self._watches: dict[str, list[asyncio.Queue[Json | None]]] = {path: [] for path in self.objects}
+        self._watches: defaultdict[str, list[asyncio.Queue[Json | None]]] = defaultdict(list)
 
     @classmethod
     @asynccontextmanager
@@ -76,6 +79,7 @@ class FakeApi:
         app.router.add_patch("/{path:.*}/status", api._patch)
         app.router.add_post(REVIEWS, api._review)
         app.router.add_get("/api/v1/namespaces/{namespace}/pods/{name}", api._pod)
+        app.router.add_get("/api/v1/namespaces/{namespace}/pods", api._collection)
         app.router.add_post(SECRETS, api._create_secret)
         app.router.add_get(f"{SECRETS}/{{name}}", api._secret)
         app.router.add_patch(f"{SECRETS}/{{name}}", api._patch_secret)
@@ -163,6 +167,7 @@ class FakeApi:
             return await self._watch(request)
         if self.page is not None:
             return web.json_response(self.page)
+        self.queries[request.path].append(dict(request.query))
         start = int(request.query.get("continue", "0"))
         items = list(self.objects[request.path].values())
         end = len(items) if self.page_size is None else start + self.page_size

@@ -1,7 +1,7 @@
 """Statuses are written where they differ, once, and again where that failed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -11,11 +11,11 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from pointsman_operator.push import Hub, HubMetrics, SidecarFacts, facts_of
-from pointsman_operator.resources import Key, Kind
-from pointsman_operator.status import StatusConflictError, StatusMetrics, StatusUnavailableError, StatusWriter
+from pointsman_operator.resources import Key, Kind, parse_pod
+from pointsman_operator.status import Census, StatusConflictError, StatusMetrics, StatusUnavailableError, StatusWriter
 from pointsman_operator.status import writer as writer_module
 from pointsman_operator.world import Change
-from pure.operator.objects import OPERATOR_NAMESPACE, Json, policy, provider, world
+from pure.operator.objects import OPERATOR_NAMESPACE, Json, pod, policy, provider, world
 from support.waiting import until
 
 NOW = datetime(2026, 3, 1, 10, tzinfo=UTC)
@@ -58,7 +58,11 @@ async def writing(client: Client, registry: CollectorRegistry) -> AsyncIterator[
 
 @asynccontextmanager
 async def waiting(
-    client: Client, registry: CollectorRegistry, *, elsewhere: Sequence[SidecarFacts] = ()
+    client: Client,
+    registry: CollectorRegistry,
+    *,
+    elsewhere: Sequence[SidecarFacts] = (),
+    census_of: Callable[[Hub], Census] | None = None,
 ) -> AsyncIterator[tuple[Hub, StatusWriter]]:
     """A writer that waits for its turn; some sidecars are connected to other replicas."""
     hub = Hub(secrets_namespace=OPERATOR_NAMESPACE, metrics=HubMetrics(registry))
@@ -70,6 +74,7 @@ async def waiting(
         secrets_namespace=OPERATOR_NAMESPACE,
         now=lambda: NOW,
         metrics=StatusMetrics(registry),
+        census=census_of(hub) if census_of else None,
     )
     task = asyncio.create_task(writer.run())
     try:
@@ -197,3 +202,32 @@ async def test_news_of_other_replicas_sidecars_reach_the_status() -> None:
         await until(lambda: len(client.written) == 3)
 
     assert client.written[2][3]["sidecars"]["summary"] == "0/1"
+
+
+async def test_what_was_found_of_pods_is_written_once_and_only_where_it_says_something_new() -> None:
+    client, registry = Client(objects()), CollectorRegistry()
+    censuses: list[Census] = []
+
+    def census_of(hub: Hub) -> Census:
+        censuses.append(Census(world=lambda: hub.world, fingerprint="x", spared=frozenset(), registry=registry))
+        return censuses[0]
+
+    def found(version: int) -> None:
+        """Somebody looked, and found the same pod as it stands now."""
+        censuses[0].scanned = {"shop": (parse_pod(pod(labels={"pointsman.dev/inject": "true"}, version=version)),)}
+        writer.sidecars_changed({"shop"})
+
+    def summaries() -> list[str | None]:
+        return [status.get("pods", {}).get("summary") for kind, _, _, status in client.written if kind is Kind.POLICY]
+
+    async with waiting(client, registry, census_of=census_of) as (hub, writer):
+        writer.begin()
+        hub.update(known(client))
+        await until(lambda: summaries() == [None])  # before anybody has looked
+        found(1)
+        await until(lambda: summaries() == [None, "0/1"])
+        found(2)
+        censuses[0].scanned = {}
+        writer.sidecars_changed({"shop"})
+
+        await until(lambda: summaries() == [None, "0/1", "0/0"])

@@ -119,10 +119,13 @@ def pod(
     *,
     namespace: str = "shop",
     labels: Mapping[str, str] | None = None,
+    annotations: Mapping[str, str] | None = None,
     uid: str | None = None,
     version: int = 1,
 ) -> Json:
     identity = metadata(name, namespace=namespace, version=version, labels=dict(labels or {}))
+    if annotations is not None:
+        identity["annotations"] = dict(annotations)
     return {"metadata": identity if uid is None else {**identity, "uid": uid}}
 
 

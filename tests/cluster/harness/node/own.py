@@ -92,6 +92,10 @@ class OwnNode:
         lines = [line.split(" ", 3) for file in files for line in file.read_text().splitlines()]
         return [line[3] for line in lines if len(line) == _LOG_FIELDS]
 
+    def signing_key(self) -> bytes:
+        """The key that service accounts' tokens are signed with, for tests that forge what time alone would bring."""
+        return (self._world.data / "pki" / "apiserver.key").read_bytes()
+
     def kill(self, part: str) -> None:
         """Kill a part as a crash would; it stays down until `start`."""
         kill(self._running.pop(part))

@@ -6,6 +6,7 @@ Knows kubectl and nothing of what runs in a pod.
 import contextlib
 import json
 import textwrap
+from collections.abc import Mapping
 
 from cluster.harness.cluster import Cluster
 from cluster.harness.processes import wait_until
@@ -32,9 +33,10 @@ def python(code: str) -> str:
     return f"command: [python3, -c, {json.dumps(textwrap.dedent(code).strip())}]"
 
 
-def pod(name: str, spec: str) -> str:
+def pod(name: str, spec: str, *, labels: Mapping[str, str] | None = None) -> str:
     """A pod; its spec is YAML at the margin. What tests run in pods ignores SIGTERM, so its end is not awaited."""
-    head = f"apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, labels: {{app: {name}}}}}\nspec:\n"
+    metadata = json.dumps({"name": name, "labels": {"app": name, **(labels or {})}})
+    head = f"apiVersion: v1\nkind: Pod\nmetadata: {metadata}\nspec:\n"
     return head + textwrap.indent(f"terminationGracePeriodSeconds: 1\n{spec}", "  ")
 
 
@@ -44,9 +46,17 @@ def wait_ready(cluster: Cluster, namespace: str, name: str, *, seconds: int = 60
     cluster.kubectl(*wait, f"pod/{name}", "-n", namespace, seconds=seconds + 5)
 
 
-def output_of(cluster: Cluster, namespace: str, spec: str, *, name: str = "once", seconds: int = 60) -> str:
+def output_of(
+    cluster: Cluster,
+    namespace: str,
+    spec: str,
+    *,
+    name: str = "once",
+    labels: Mapping[str, str] | None = None,
+    seconds: int = 60,
+) -> str:
     """Run a pod to its successful end, and return what its container wrote; raise PodError if it fails or hangs."""
-    cluster.apply(pod(name, f"restartPolicy: Never\n{spec}"), namespace=namespace)
+    cluster.apply(pod(name, f"restartPolicy: Never\n{spec}", labels=labels), namespace=namespace)
     here = (name, "-n", namespace)
     phase = ""
 
