@@ -207,7 +207,8 @@ def _own_wheel(cache: Path) -> Path:
 
 
 def _run(*command: str | Path, cwd: Path | None = None) -> str:
-    environ = {**os.environ, "SOURCE_DATE_EPOCH": EPOCH}
+    # Docker would add a record of the build, in whose company older loaders of archives lose the image.
+    environ = {**os.environ, "SOURCE_DATE_EPOCH": EPOCH, "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
     done = subprocess.run(command, cwd=cwd, env=environ, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         said = "\n  ".join([*done.stdout.splitlines()[-15:], *done.stderr.splitlines()[-15:]])

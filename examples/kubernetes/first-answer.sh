@@ -9,12 +9,12 @@ cd "$(dirname "$0")/../.."
 PS4='$ '
 set -x
 
-helm upgrade --install pointsman-crds charts/pointsman-crds --namespace pointsman-system --create-namespace
+helm upgrade --install pointsman-crds charts/pointsman-crds --namespace pointsman-system --create-namespace --wait
 helm upgrade --install pointsman charts/pointsman --namespace pointsman-system --wait
 kubectl apply -k examples/kubernetes/stub-provider   # canned answers, by the name of the real provider
 kubectl apply -f examples/quickstart/policy.yaml     # namespace shop and its policy
 kubectl label namespace shop pointsman.dev/inject=true --overwrite
-kubectl apply -k examples/kubernetes/app             # ready once it has been answered
+kubectl apply -k examples/kubernetes/app             # ready once it has its answers
 kubectl rollout status deployment/support --namespace shop --timeout=2m
 kubectl logs deployment/support --namespace shop --container app
 kubectl get mrp --namespace shop

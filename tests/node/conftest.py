@@ -18,8 +18,8 @@ from cluster.harness.node.machine import MachineError, MachineUnfitError, report
 from cluster.harness.node.own import OwnNode
 from cluster.harness.node.places import Node
 
-# The first test waits for the node.
-STARTS_WITHIN = 180
+# The first test waits for the node; kind fetches its image before that.
+STARTS_WITHIN = 300
 PREPARED = pytest.StashKey[tuple[Given | Kind | Own, Mapping[str, Image]] | Exception]()
 FOLDERS = pytest.StashKey[list[Path]]()
 ERRORS = (BinariesError, ChoiceError, MachineError, ImagesError)

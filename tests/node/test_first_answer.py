@@ -51,8 +51,9 @@ def walked(empty_node: Node, built_images: Mapping[str, Image]) -> Walked:
     return Walked(node=empty_node, seen=first_answer(empty_node, built_images, report=report_on_stderr))
 
 
-def test_the_sequence_ends_with_an_answer_of_the_cheap_model(walked: Walked) -> None:
+def test_the_sequence_ends_with_answers_of_the_models_that_the_policy_chose(walked: Walked) -> None:
     assert "\nreturns: mini answers: [gpt-4o-mini]" in walked.seen
+    assert "\nlegal: flagship answers: [gpt-4o]" in walked.seen
     assert "\n$ helm upgrade --install pointsman charts/pointsman --namespace pointsman-system --wait\n" in walked.seen
 
 
@@ -64,12 +65,7 @@ def test_the_app_knows_of_no_sidecar_and_has_one(walked: Walked) -> None:
     assert [pod["spec"]["initContainers"][0]["name"] for pod in pods] == ["pointsman-sidecar"]
 
 
-def test_what_its_policy_calls_regulated_goes_to_the_flagship(walked: Walked) -> None:
-    wait_until(
-        lambda: any(line.startswith("legal: flagship answers: [gpt-4o]") for line in walked.app_says()),
-        seconds=30,
-        what="the legal ticket was answered",
-    )
+def test_the_policys_status_counts_the_apps_sidecar(walked: Walked) -> None:
     walked.wait_until_applied()
 
 

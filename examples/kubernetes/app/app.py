@@ -1,9 +1,8 @@
-"""A support desk: has its tickets answered, one after the other and then again, and shows which model answered each.
+"""A support desk: has its tickets answered, again and again, and shows which model answered each.
 
 Only `ask` knows how a completion is called.
 """
 
-import itertools
 import os
 import signal
 import sys
@@ -20,7 +19,7 @@ TICKETS = (
     ("shipping", "Where is my parcel?"),
 )
 PAUSE_SECONDS = 5.0
-ANSWERED = Path("/tmp/answered")  # noqa: S108 - a volume of this container's own; its readiness probe looks for it
+READY = Path("/tmp/ready")  # noqa: S108 - a volume of this container's own; its readiness probe looks for it
 
 channel = grpc.insecure_channel(os.environ["POINTSMAN_ADDRESS"])
 completions = completions_pb2_grpc.CompletionsStub(channel)
@@ -36,22 +35,28 @@ def ask(topic: str, question: str) -> tuple[str, str]:
     return answer.decision.model, answer.choices[0].message.content[0].text
 
 
+def answered(topic: str, question: str) -> bool:
+    """Have one ticket answered, and show how."""
+    try:
+        model, text = ask(topic, question)
+    except grpc.RpcError as error:
+        # In a pod's first moment its sidecar has no policy yet.
+        print(f"{topic}: no answer yet, {error.code().name}: {error.details()}", file=sys.stderr)
+        return False
+    print(f"{topic}: {model} answers: {text}")
+    return True
+
+
 def main() -> None:
     """Work until told to end."""
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
-    for topic, question in itertools.cycle(TICKETS):
-        try:
-            model, text = ask(topic, question)
-        except grpc.RpcError as error:
-            # Within a pod's first moment its sidecar has no policy yet.
-            print(f"{topic}: no answer yet, {error.code().name}: {error.details()}", file=sys.stderr)
-        else:
-            print(f"{topic}: {model} answers: {text}")
-            ANSWERED.touch()
-        if ended.wait(PAUSE_SECONDS if ANSWERED.exists() else 1):
-            return
+    pause = 0.0
+    while not ended.wait(pause):
+        if all(answered(topic, question) for topic, question in TICKETS):
+            READY.touch()
+        pause = PAUSE_SECONDS if READY.exists() else 1.0
 
 
 if __name__ == "__main__":

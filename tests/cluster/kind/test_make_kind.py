@@ -70,7 +70,7 @@ def test_a_cluster_that_is_there_is_used_again(programs: Programs, tmp_path: Pat
     said = run(programs(docker="", kind='[ "$1" = get ] && echo pointsman; true', kubectl="", helm=""), tmp_path)
 
     calls = (tmp_path / "calls").read_text()
-    assert "cluster pointsman is there already" in said
+    assert said[0].startswith("cluster pointsman is there already; ")
     assert "kind create" not in calls
     assert f"kind export kubeconfig --name pointsman --kubeconfig {tmp_path}/kind/kubeconfig\n" in calls
 

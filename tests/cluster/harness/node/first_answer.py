@@ -64,7 +64,7 @@ def on_kind(environ: Mapping[str, str], *, build: BuildImages, folder: Path, rep
     folder.mkdir(parents=True, exist_ok=True)
     node = kind_node(name=KIND_NAME, folder=folder, kubectl=programs["kubectl"], helm=programs["helm"])
     if node.exists():
-        report(f"cluster {KIND_NAME} is there already")
+        report(f"cluster {KIND_NAME} is there already; pods that run in it keep the images that they were started with")
         node.fetch_kubeconfig()
     else:
         report(f"creating cluster {KIND_NAME}, by kind-config.yaml")
