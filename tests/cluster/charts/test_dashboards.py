@@ -1,8 +1,10 @@
 """The dashboards ask for what there is: expressions that Prometheus takes, of series and labels that are exported."""
 
+import asyncio
 import json
 import re
 import subprocess
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,9 +12,13 @@ from typing import Any
 import pytest
 import yaml
 from prometheus_client import CollectorRegistry
+from prometheus_client.parser import text_string_to_metric_families
 
 from cluster.charts.rendering import CHART, SETS, ValueSet, documents, rendered
+from cluster.charts.test_chart_rights import scene, until
+from cluster.harness.cluster import Cluster
 from cluster.harness.node.helm import Helm
+from cluster.planes import Planes
 from pointsman_operator.admission.metrics import AdmissionMetrics
 from pointsman_operator.identity.metrics import IdentityMetrics
 from pointsman_operator.push.metrics import HubMetrics
@@ -43,8 +49,46 @@ def expressions(dashboard: dict[str, Any]) -> Iterator[str]:
             yield f"count by ({found[2]}) ({found[1]})"
 
 
-def exported() -> dict[str, set[str]]:
-    """The labels of each series that an operator or a sidecar exports."""
+@pytest.fixture(scope="module")
+def exported(cluster: Cluster, crds: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:  # noqa: ARG001
+    """The labels of each series that a running operator, started as the chart does, and a running sidecar export."""
+    folder = tmp_path_factory.mktemp("exported")
+
+    async def of_an_operator() -> str:
+        stage = scene(cluster, folder, without=None)
+        stage.resources()
+        async with stage.operator():
+            await until(lambda: stage.said('"event": "ready"'))
+            return scraped(stage.log, "metrics_listen")
+
+    planes = Planes(cluster=cluster, folder=folder, system="pointsman-system", operator_address="127.0.0.1:1")
+    try:
+        sidecar = scraped(planes.sidecar(namespace="shop").process.log, "status_listen")
+    finally:
+        planes.stop()
+    return series(asyncio.run(of_an_operator())) | series(sidecar)
+
+
+def scraped(log: Path, address: str) -> str:
+    """What a process tells Prometheus."""
+    listening = next(line for line in map(json.loads, log.read_text().splitlines()) if address in line)
+    with urllib.request.urlopen(f"http://{listening[address]}/metrics", timeout=5) as answer:
+        text: str = answer.read().decode()
+    return text
+
+
+def series(text: str) -> dict[str, set[str]]:
+    """The series of an exposition and their labels; of those that have no value yet, the labels that are declared."""
+    suffixes = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}
+    found: dict[str, set[str]] = {}
+    for family in text_string_to_metric_families(text):
+        for suffix in suffixes.get(family.type, ("",)):
+            found[family.name + suffix] = {label for sample in family.samples for label in sample.labels}
+    return {name: labels | declared().get(name, set()) for name, labels in found.items()}
+
+
+def declared() -> dict[str, set[str]]:
+    """The labels of the series that are declared together."""
     operator = CollectorRegistry()
     for metrics in (AdmissionMetrics, HubMetrics, IdentityMetrics, StatusMetrics, WatchMetrics):
         metrics(operator)
@@ -52,8 +96,7 @@ def exported() -> dict[str, set[str]]:
     for registry in (operator, Metrics().registry):
         for collector, names in registry._collector_to_names.items():
             labels = set(getattr(collector, "_labelnames", ()))
-            for name in names:
-                found[name] = labels | ({"le"} if name.endswith("_bucket") else set())
+            found |= {name: labels | ({"le"} if name.endswith("_bucket") else set()) for name in names}
     return found
 
 
@@ -71,17 +114,19 @@ def test_there_is_one_of_the_operator_and_one_of_the_routing() -> None:
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_every_expression_asks_for_series_and_labels_that_are_exported(promql: Path, file: Path) -> None:
-    texts, known = list(expressions(read(file))), exported()
+def test_every_expression_asks_for_series_and_labels_that_are_exported(
+    promql: Path, exported: dict[str, set[str]], file: Path
+) -> None:
+    texts = list(expressions(read(file)))
 
     for text, query in zip(texts, parsed(promql, texts), strict=True):
         assert query["series"], text
         labels = set(query["grouping"])
         available: set[str] = set(ADDED)
-        for series in query["series"]:
-            assert series["name"] in known, text
-            assert set(series["labels"]) <= known[series["name"]] | ADDED, text
-            available |= known[series["name"]]
+        for one in query["series"]:
+            assert one["name"] in exported, text
+            assert set(one["labels"]) <= exported[one["name"]] | ADDED, text
+            available |= exported[one["name"]]
         assert labels <= available, text
 
 
