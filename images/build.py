@@ -169,7 +169,8 @@ def _fetch_inputs(cache: Path) -> None:
 
 
 def _wheels(lock: Path, *, cache: Path) -> Path:
-    architecture = platform.machine()
+    # As wheels for Linux call it: macOS has a name of its own for what Docker runs there.
+    architecture = {"arm64": "aarch64"}.get(platform.machine(), platform.machine())
     folder = cache / f"wheels-{_key(lock.read_text(), PYTHON, architecture)}"
     if not folder.is_dir():
         _say(f"fetching the wheels of {lock.relative_to(ROOT)}")
