@@ -125,7 +125,7 @@ def installed(
     }
     values.write_text(yaml.safe_dump(given))
     definitions = f"{namespace}-crds"
-    node.helm("upgrade", "--install", definitions, CRD_CHART, f"--namespace={namespace}", "--take-ownership", "--wait")
+    node.helm("upgrade", "--install", definitions, CRD_CHART, f"--namespace={namespace}", "--take-ownership")
     made = Installed(cluster=cluster, helm=node.helm, namespace=namespace, provider=provider, values=values)
     made.upgrade()
     yield made
