@@ -19,6 +19,14 @@ help: ## List the targets.
 demo: $(VENV)/.installed ## Route 60 real prompts on this machine: provider, control plane and sidecar, no key, no cluster.
 	@$(BIN)/python examples/demo/demo.py
 
+.PHONY: kind
+kind: $(VENV)/.installed ## The same on Kubernetes: make a cluster with kind, install the charts, and have an app answered.
+	@PYTHONPATH=tests $(BIN)/python -m cluster.harness.node.first_answer
+
+.PHONY: kind-delete
+kind-delete: ## Delete the cluster that `make kind` made.
+	kind delete cluster --name pointsman --kubeconfig dist/kind/kubeconfig
+
 ##@ Change it
 
 .PHONY: setup
@@ -64,6 +72,7 @@ lint: $(VENV)/.installed node_modules/.installed ## Check style, types, import c
 	@$(BIN)/lint-imports --config pyproject.toml
 	@$(BIN)/python tools/api_reference.py --check
 	@$(BIN)/python tools/chart_reference.py --check
+	@$(BIN)/python tools/first_answer.py --check
 	@cd protos && ../node_modules/.bin/buf lint && ../node_modules/.bin/buf format --exit-code -d
 	@for recorded in tests/skew/contracts/*/contract.binpb; do \
 	  (cd protos && ../node_modules/.bin/buf breaking --against ../$$recorded) || exit 1; done
@@ -79,9 +88,10 @@ generate: $(VENV)/.installed ## Generate code from protos/ and crds/ anew.
 	@$(BIN)/python build_hooks/generate.py
 
 .PHONY: docs
-docs: $(VENV)/.installed ## Write anew what is made from the CRDs and the values: docs/api.md, the charts' tables and CRDs.
+docs: $(VENV)/.installed ## Write anew what is said twice: docs/api.md, the charts' tables and CRDs, the commands in the docs.
 	@$(BIN)/python tools/api_reference.py
 	@$(BIN)/python tools/chart_reference.py
+	@$(BIN)/python tools/first_answer.py
 
 .PHONY: golden
 golden: $(VENV)/.installed ## Write the golden files of the charts (needs Helm: make node-binaries) and of injection anew.

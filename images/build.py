@@ -169,7 +169,8 @@ def _fetch_inputs(cache: Path) -> None:
 
 
 def _wheels(lock: Path, *, cache: Path) -> Path:
-    architecture = platform.machine()
+    # As wheels for Linux call it: macOS has a name of its own for what Docker runs there.
+    architecture = {"arm64": "aarch64"}.get(platform.machine(), platform.machine())
     folder = cache / f"wheels-{_key(lock.read_text(), PYTHON, architecture)}"
     if not folder.is_dir():
         _say(f"fetching the wheels of {lock.relative_to(ROOT)}")
@@ -207,7 +208,8 @@ def _own_wheel(cache: Path) -> Path:
 
 
 def _run(*command: str | Path, cwd: Path | None = None) -> str:
-    environ = {**os.environ, "SOURCE_DATE_EPOCH": EPOCH}
+    # Docker would add a record of the build, in whose company older loaders of archives lose the image.
+    environ = {**os.environ, "SOURCE_DATE_EPOCH": EPOCH, "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
     done = subprocess.run(command, cwd=cwd, env=environ, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         said = "\n  ".join([*done.stdout.splitlines()[-15:], *done.stderr.splitlines()[-15:]])

@@ -22,10 +22,10 @@ from cluster.harness.node.world import ADDRESS
 from cluster.harness.processes import Process
 from node.chart import KEY, LATER_KEY, Installed, installing
 
-# The first test waits for the node.
-STARTS_WITHIN = 180
+# The first test waits for the node; kind fetches its image before that.
+STARTS_WITHIN = 300
 PREPARED = pytest.StashKey[tuple[Given | Kind | Own, Mapping[str, Image]] | Exception]()
-FOLDER = pytest.StashKey[Path]()
+FOLDERS = pytest.StashKey[list[Path]]()
 STUB_PORT = 18090
 ERRORS = (BinariesError, ChoiceError, MachineError, ImagesError)
 
@@ -47,29 +47,34 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Install and build what is missing before the first test, whose time limit is not meant for that."""
-    if not session.config.option.collectonly and any("node" in _fixtures(item) for item in session.items):
+    if not session.config.option.collectonly and any(
+        {"node", "empty_node", "built_images"} & set(_fixtures(item)) for item in session.items
+    ):
         _prepared(session.config)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """After a failure, say where the logs lie; pytest keeps those of the last three runs."""
-    logs = config.stash.get(FOLDER, Path()) / "logs"
-    if FOLDER in config.stash and logs.is_dir() and {"failed", "error"} & terminalreporter.stats.keys():
-        terminalreporter.write_line(f"The logs of the node's parts and pods: {logs}")
+    if {"failed", "error"} & terminalreporter.stats.keys():
+        for folder in config.stash.get(FOLDERS, []):
+            if (folder / "logs").is_dir():
+                terminalreporter.write_line(f"The logs of a node's parts and pods: {folder / 'logs'}")
 
 
 @pytest.fixture(scope="session")
 def node(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     """The node of this run: of a given cluster, of kind's, or our own."""
-    prepared = _prepared(pytestconfig)
-    if isinstance(prepared, MachineUnfitError | NoUsableGoError) and not _must_run():
-        pytest.skip(f"needs a node: {prepared}; or name a cluster's kubeconfig in {KUBECONFIG_VARIABLE}")
-    if isinstance(prepared, Exception):
-        pytest.fail(f"no node: {prepared}", pytrace=False)
-    folder = tmp_path_factory.mktemp("node")
-    pytestconfig.stash[FOLDER] = folder
-    choice, _ = prepared
-    with choice.running(folder=folder) as running:
+    with _choice(pytestconfig).running(folder=_folder(pytestconfig, tmp_path_factory, "node")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def empty_node(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    """A second one beside it, on which nothing was ever installed."""
+    choice = _choice(pytestconfig)
+    if isinstance(choice, Given):
+        pytest.skip("a given cluster need not be empty")
+    with choice.running(folder=_folder(pytestconfig, tmp_path_factory, "empty-node")) as running:
         yield running
 
 
@@ -80,9 +85,9 @@ def cluster(node: Node) -> Cluster:
 
 
 @pytest.fixture(scope="session")
-def built_images(node: Node, pytestconfig: pytest.Config) -> Mapping[str, Image]:
+def built_images(pytestconfig: pytest.Config) -> Mapping[str, Image]:
     """The project's images by plane."""
-    del node  # its fixture has skipped or failed where there is nothing prepared
+    _choice(pytestconfig)  # skips or fails where there is nothing prepared
     prepared = _prepared(pytestconfig)
     assert not isinstance(prepared, Exception)
     return prepared[1]
@@ -124,6 +129,21 @@ def stub_url(own_node: OwnNode, tmp_path: Path) -> Iterator[str]:
         yield f"http://{ADDRESS}:{STUB_PORT}/v1"
     finally:
         stub.stop()
+
+
+def _choice(config: pytest.Config) -> Given | Kind | Own:
+    prepared = _prepared(config)
+    if isinstance(prepared, MachineUnfitError | NoUsableGoError) and not _must_run():
+        pytest.skip(f"needs a node: {prepared}; or name a cluster's kubeconfig in {KUBECONFIG_VARIABLE}")
+    if isinstance(prepared, Exception):
+        pytest.fail(f"no node: {prepared}", pytrace=False)
+    return prepared[0]
+
+
+def _folder(config: pytest.Config, factory: pytest.TempPathFactory, name: str) -> Path:
+    folder = factory.mktemp(name)
+    config.stash.setdefault(FOLDERS, []).append(folder)
+    return folder
 
 
 def _prepared(config: pytest.Config) -> tuple[Given | Kind | Own, Mapping[str, Image]] | Exception:

@@ -1,49 +1,29 @@
-"""Helm as a fixture. It is built as the API server is; where it cannot be, its tests are skipped or fail likewise."""
+"""Helm and Prometheus' parser as fixtures."""
 
 import os
 from pathlib import Path
 
 import pytest
 
-from cluster.charts.rendering import helm_binaries
-from cluster.harness.binaries import BinariesError, NoUsableGoError, build, report_on_stderr
 from cluster.harness.node.helm import Helm
+from cluster.programs import build_those_needed, path_of
 
-PREPARED = pytest.StashKey[Path | BinariesError]()
+PROGRAMS = {"helm": "helm", "promql": "promql"}
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Build Helm before the first test, whose time limit is not meant for that."""
-    if not session.config.option.collectonly and any(
-        "helm" in getattr(item, "fixturenames", ()) for item in session.items
-    ):
-        _prepared(session.config)
+    """Build what is missing before the first test."""
+    build_those_needed(session, PROGRAMS)
 
 
 @pytest.fixture(scope="session")
 def helm(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Helm:
     """Helm, with no cluster to talk to."""
-    prepared = _prepared(pytestconfig)
-    if isinstance(prepared, NoUsableGoError) and not _must_run():
-        pytest.skip(f"needs Helm, which is built from its Go module: {prepared}")
-    if isinstance(prepared, BinariesError):
-        pytest.fail(f"no Helm: {prepared}", pytrace=False)
-    return Helm(binary=prepared, kubeconfig=Path(os.devnull), folder=tmp_path_factory.mktemp("helm"))
+    binary = path_of("helm", pytestconfig)
+    return Helm(binary=binary, kubeconfig=Path(os.devnull), folder=tmp_path_factory.mktemp("helm"))
 
 
-def _prepared(config: pytest.Config) -> Path | BinariesError:
-    if PREPARED not in config.stash:
-        capture = config.pluginmanager.getplugin("capturemanager")
-        try:
-            binaries = helm_binaries()
-            with capture.global_and_fixture_disabled():
-                build(binaries, os.environ, report=report_on_stderr)
-            config.stash[PREPARED] = binaries.path("helm")
-        except BinariesError as error:
-            config.stash[PREPARED] = error
-    return config.stash[PREPARED]
-
-
-def _must_run() -> bool:
-    on_ci = os.environ.get("CI", "").lower() not in {"", "0", "false"}
-    return on_ci or os.environ.get("POINTSMAN_REQUIRE_CLUSTER") == "1"
+@pytest.fixture(scope="session")
+def promql(pytestconfig: pytest.Config) -> Path:
+    """Reads PromQL as Prometheus does."""
+    return path_of("promql", pytestconfig)

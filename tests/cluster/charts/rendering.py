@@ -5,6 +5,7 @@ A golden file of a set holds the documents that differ from the default's, and n
 """
 
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -25,6 +26,8 @@ GOLDENS = ROOT / "tests" / "golden" / "charts"
 RELEASE, NAMESPACE = "pointsman", "pointsman-system"
 # The oldest that the chart takes, so that nothing newer is relied on unseen.
 KUBERNETES = "1.29.0"
+# What a dashboard's ConfigMap holds: the very file, which a golden one need not repeat.
+DASHBOARD = re.compile(r"^(  [a-z-]+\.json: \|\n)(?:    .*\n)+", re.MULTILINE)
 
 _PROVIDER = {
     "auth": [{"secretKeyRef": {"name": "openai", "key": "api-key"}}],
@@ -66,6 +69,11 @@ SETS: dict[str, ValueSet] = {
             }
         },
         kinds=("monitoring.coreos.com/v1/ServiceMonitor", "monitoring.coreos.com/v1/PodMonitor"),
+    ),
+    "dashboards": ValueSet(
+        values={
+            "monitoring": {"dashboards": {"enabled": True, "annotations": {"grafana_folder": "Pointsman"}}},
+        }
     ),
     "no-network-policy": ValueSet(values={"networkPolicy": {"enabled": False}}),
     "providers": ValueSet(values={"providers": {"openai": _PROVIDER}}, kinds=("pointsman.dev/v1alpha1/ModelProvider",)),
@@ -137,6 +145,7 @@ def golden_path(name: str) -> Path:
 
 def golden(text: str, *, default: str | None) -> str:
     """What the golden file of a set holds."""
+    text = DASHBOARD.sub(r"\1    # as in the chart's folder dashboards\n", text)
     if default is None:
         return text
     ours, theirs = documents(text), documents(default)

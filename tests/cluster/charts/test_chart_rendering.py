@@ -104,6 +104,34 @@ def test_a_kubernetes_without_native_sidecars_is_refused(helm: Helm) -> None:
     assert "chart requires kubeVersion: >=1.29.0-0 which is incompatible with Kubernetes v1.28.9" in answer.stderr
 
 
+def test_a_cluster_that_does_not_know_the_kinds_yet_is_refused_at_once(helm: Helm) -> None:
+    def answer(*kinds: str) -> str:
+        arguments = [f"--api-versions={kind}" for kind in ("v1/Pod", *kinds)]
+        return template(helm, CHART, values={}, arguments=arguments, check=False).stderr
+
+    provider, policy = (f"pointsman.dev/v1alpha1/{kind}" for kind in ("ModelProvider", "ModelRoutingPolicy"))
+    sentence = (
+        "this cluster does not know the kind {} of pointsman.dev/v1alpha1: install the chart pointsman-crds first"
+    )
+    assert sentence.format("ModelProvider") in answer()
+    assert sentence.format("ModelRoutingPolicy") in answer(provider)
+    assert answer(provider, policy) == ""
+
+
+def test_a_chart_that_brings_both_at_once_is_left_to_itself(helm: Helm, tmp_path: Path) -> None:
+    names = [chart.name for chart in (CHART, CRD_CHART)]
+    dependencies = [{"name": name, "version": "*"} for name in names]
+    head = {"apiVersion": "v2", "name": "platform", "version": "1.0.0", "dependencies": dependencies}
+    (tmp_path / "Chart.yaml").write_text(yaml.safe_dump(head))
+    (tmp_path / "charts").mkdir()
+    for chart in (CHART, CRD_CHART):
+        (tmp_path / "charts" / chart.name).symlink_to(chart)
+
+    answer = template(helm, tmp_path, values={}, arguments=["--api-versions=v1/Pod"])
+
+    assert "CustomResourceDefinition/modelproviders.pointsman.dev" in documents(answer.stdout)
+
+
 def test_every_value_is_in_the_schema_and_the_schema_knows_no_other() -> None:
     schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
 

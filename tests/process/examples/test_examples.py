@@ -1,15 +1,20 @@
 """The examples hold what they promise."""
 
 import json
+import re
+import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from pointsman.main import app
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
-FOLDERS = sorted({file.parent for file in EXAMPLES.glob("**/*.yaml")})
+FOLDERS = sorted({file.parent for file in EXAMPLES.glob("*/*.yaml")})
+KUBERNETES = EXAMPLES / "kubernetes"
 DEMO = EXAMPLES / "demo"
 OURS = "Pointsman"
 
@@ -55,3 +60,35 @@ def test_the_demo_has_a_picture_streams_and_every_kind_of_hint() -> None:
     assert [(DEMO / image).is_file() for image in images] == [True]
     for field in ("stream", "severity", "metadata"):
         assert sum(field in prompt for prompt in prompts()) >= 3
+
+
+def test_the_provider_that_stands_in_for_openai_differs_from_it_in_address_and_key_alone() -> None:
+    def provider(file: Path) -> dict[str, Any]:
+        value: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
+        del value["spec"]["baseURL"]
+        value["spec"].pop("auth", None)
+        return value
+
+    stands_in = KUBERNETES / "stub-provider" / "provider.yaml"
+    assert provider(stands_in) == provider(EXAMPLES / "quickstart" / "provider.yaml")
+    assert "auth:" not in stands_in.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("folder", ["app", "stub-provider"])
+def test_the_images_of_the_example_are_of_the_projects_version(folder: str) -> None:
+    project = tomllib.loads((EXAMPLES.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    value = yaml.safe_load((KUBERNETES / folder / "kustomization.yaml").read_text(encoding="utf-8"))
+
+    assert value["images"] == [{"name": "pointsman-sidecar", "newTag": project}]
+
+
+def test_the_app_is_where_the_policy_looks_for_it() -> None:
+    policy = (EXAMPLES / "quickstart" / "policy.yaml").read_text(encoding="utf-8")
+    deployment = yaml.safe_load((KUBERNETES / "app" / "deployment.yaml").read_text(encoding="utf-8"))
+    labels = deployment["spec"]["template"]["metadata"]["labels"]
+    tickets = re.findall(r'^    \("(\w+)", ', (KUBERNETES / "app" / "app.py").read_text(encoding="utf-8"), re.MULTILINE)
+
+    assert labels == {"app": "support"}
+    assert "matchLabels: {app: support}" in policy
+    assert len(set(tickets) & {"legal", "medical"}) == 1  # one goes to the flagship
+    assert len(tickets) > 1

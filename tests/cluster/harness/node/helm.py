@@ -18,14 +18,19 @@ class Helm:
     kubeconfig: Path
     folder: Path
 
+    @property
+    def environ(self) -> dict[str, str]:
+        """What whoever runs this helm by itself has to set."""
+        folders = {f"HELM_{kind}_HOME": str(self.folder / kind.lower()) for kind in ("CACHE", "CONFIG", "DATA")}
+        return {**folders, "KUBECONFIG": str(self.kubeconfig)}
+
     def __call__(self, *args: str | Path, check: bool = True, seconds: float = 120) -> subprocess.CompletedProcess[str]:
         """Run helm; raise HelmError if it hangs or, unless `check` is off, if it ends with an error."""
         line = " ".join(["helm", *map(str, args)])
-        folders = {f"HELM_{kind}_HOME": str(self.folder / kind.lower()) for kind in ("CACHE", "CONFIG", "DATA")}
         try:
             done = subprocess.run(
                 [self.binary, *args],
-                env={**os.environ, **folders, "KUBECONFIG": str(self.kubeconfig)},
+                env={**os.environ, **self.environ},
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,

@@ -4,7 +4,6 @@ What differs between the three is here and in `own`, and nowhere else: how it co
 into it.
 """
 
-import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,6 +49,23 @@ class KindNode:
         """Have kind copy it into its node."""
         _run("kind", "load", "image-archive", archive, "--name", self.name)
 
+    def exists(self) -> bool:
+        """Whether kind has made it already."""
+        return self.name in _run("kind", "get", "clusters").split()
+
+    def create(self, *, show: bool = False) -> None:
+        """Have kind make it, and write its kubeconfig; with `show`, what kind tells meanwhile is seen."""
+        where = ("--name", self.name, "--kubeconfig", self.cluster.kubeconfig)
+        _run("kind", "create", "cluster", "--config", KIND_CONFIG, "--wait=2m", *where, show=show)
+
+    def fetch_kubeconfig(self) -> None:
+        """Write the kubeconfig of a cluster that is there already."""
+        _run("kind", "export", "kubeconfig", "--name", self.name, "--kubeconfig", self.cluster.kubeconfig)
+
+    def delete(self) -> None:
+        """Have kind delete it."""
+        _run("kind", "delete", "cluster", "--name", self.name, "--kubeconfig", self.cluster.kubeconfig)
+
 
 @dataclass(frozen=True, kw_only=True)
 class GivenNode:
@@ -63,19 +79,23 @@ class GivenNode:
         raise PlaceError(f"{archive} cannot be loaded into a given cluster")
 
 
+def kind_node(*, name: str, folder: Path, kubectl: Path, helm: Path) -> KindNode:
+    """A cluster of kind's by this name, there or not. Its kubeconfig lies in the folder, and no other is touched."""
+    kubeconfig = folder / "kubeconfig"
+    cluster = _cluster(kubeconfig, folder=folder, kubectl=kubectl)
+    return KindNode(name=name, cluster=cluster, helm=Helm(binary=helm, kubeconfig=kubeconfig, folder=folder / "helm"))
+
+
 @contextmanager
 def kind_running(*, name: str, folder: Path, kubectl: Path, helm: Path) -> Iterator[KindNode]:
     """A cluster made by kind, and deleted at the end."""
-    kubeconfig = folder / "kubeconfig"
+    node = kind_node(name=name, folder=folder, kubectl=kubectl, helm=helm)
     try:
-        _run("kind", "create", "cluster", "--name", name, "--config", KIND_CONFIG, "--kubeconfig", kubeconfig)
-        cluster = _cluster(kubeconfig, folder=folder, kubectl=kubectl)
-        yield KindNode(
-            name=name, cluster=cluster, helm=Helm(binary=helm, kubeconfig=kubeconfig, folder=folder / "helm")
-        )
+        node.create()
+        yield node
     finally:
         _run("kind", "export", "logs", folder / "logs", "--name", name, check=False)
-        _run("kind", "delete", "cluster", "--name", name, "--kubeconfig", kubeconfig)
+        node.delete()
 
 
 @contextmanager
@@ -93,7 +113,12 @@ def _cluster(kubeconfig: Path, *, folder: Path, kubectl: Path) -> Cluster:
     return Cluster(kubectl=command, folder=folder, has_controllers=True)
 
 
-def _run(*command: str | Path, check: bool = True) -> None:
-    done = subprocess.run(command, env=os.environ, capture_output=True, text=True, check=False)
+def _run(*command: str | Path, check: bool = True, show: bool = False) -> str:
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, stdout=None if show else subprocess.PIPE,
+        stderr=None if show else subprocess.PIPE, text=True, check=False,
+    )  # fmt: skip
     if check and done.returncode != 0:
-        raise PlaceError(f"{' '.join(map(str, command))} ended with {done.returncode}: {done.stderr.strip()}")
+        said = "the reason stands above" if show else done.stderr.strip()
+        raise PlaceError(f"{' '.join(map(str, command))} ended with {done.returncode}: {said}")
+    return done.stdout or ""
