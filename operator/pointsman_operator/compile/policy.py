@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from pointsman_api.v1 import snapshot_pb2 as snapshot
 from pointsman_operator.compile.conditions import required_modalities
@@ -30,7 +31,7 @@ class Compiled:
     snapshot: snapshot.Snapshot
     version: str
 
-    @property
+    @cached_property
     def provider_names(self) -> frozenset[str]:
         """The providers that its models need."""
         return frozenset(provider.name for provider in self.snapshot.providers)

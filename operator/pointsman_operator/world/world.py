@@ -22,6 +22,7 @@ from pointsman_operator.resources import (
     parse_provider,
     parse_secret,
 )
+from pointsman_operator.world.persistent import PersistentMap
 from pointsman_operator.world.shelf import Shelf
 
 T = TypeVar("T", ModelRoutingPolicy | Unreadable, ModelProvider | Unreadable, Namespace, Secret, Pod)
@@ -54,27 +55,27 @@ class World:
         return all(shelf.listed is not None for shelf in shelves)
 
     @property
-    def policies(self) -> Mapping[Key, ModelRoutingPolicy | Unreadable]:
+    def policies(self) -> PersistentMap[Key, ModelRoutingPolicy | Unreadable]:
         """The policies by namespace and name."""
         return self.policy_shelf.objects
 
     @property
-    def providers(self) -> Mapping[Key, ModelProvider | Unreadable]:
+    def providers(self) -> PersistentMap[Key, ModelProvider | Unreadable]:
         """The providers by name; their namespace is empty."""
         return self.provider_shelf.objects
 
     @property
-    def namespaces(self) -> Mapping[Key, Namespace]:
+    def namespaces(self) -> PersistentMap[Key, Namespace]:
         """The namespaces by name; their own namespace is empty."""
         return self.namespace_shelf.objects
 
     @property
-    def secrets(self) -> Mapping[Key, Secret]:
+    def secrets(self) -> PersistentMap[Key, Secret]:
         """The Secrets of the operator's namespace."""
         return self.secret_shelf.objects
 
     @property
-    def pods(self) -> Mapping[Key, Pod]:
+    def pods(self) -> PersistentMap[Key, Pod]:
         """The pods with a sidecar, by namespace and name."""
         return self.pod_shelf.objects
 
@@ -107,7 +108,7 @@ class World:
                 namespaces = _observed(self.namespace_shelf, change, value, parse_namespace)
                 return self if namespaces is self.namespace_shelf else replace(self, namespace_shelf=namespaces)
             case Kind.SECRET:
-                secrets = _observed(self.secret_shelf, change, value, parse_secret)
+                secrets = _observed(self.secret_shelf, change, value, parse_secret, reuse=False)
                 return self if secrets is self.secret_shelf else replace(self, secret_shelf=secrets)
             case Kind.POD:
                 pods = _observed(self.pod_shelf, change, value, parse_pod)
@@ -135,13 +136,21 @@ class World:
 
 
 def _observed(
-    shelf: Shelf[T], change: Change, value: Mapping[str, Any], parse: Callable[[Mapping[str, Any]], T]
+    shelf: Shelf[T],
+    change: Change,
+    value: Mapping[str, Any],
+    parse: Callable[[Mapping[str, Any]], T],
+    *,
+    reuse: bool = True,
 ) -> Shelf[T]:
-    parsed = parse(value)
-    key, version = parsed.metadata.key, _number(parsed.metadata.resource_version)
+    metadata = parse_metadata(value)
+    key, version = metadata.key, _number(metadata.resource_version)
     if change is Change.DELETED:
         return shelf.remove(key, version=version)
-    return shelf.put(key, parsed, version=version)
+    # kopf tells again of all that a list just brought, and reading it again is what would cost.
+    if reuse and version <= shelf.versions.get(key, -1):
+        return shelf
+    return shelf.put(key, parse(value), version=version)
 
 
 def _relisted(
