@@ -9,7 +9,7 @@ import json
 import random
 import sys
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -28,7 +28,7 @@ class Fleet:
         self._times: defaultdict[int, list[float]] = defaultdict(list)
         self._news = asyncio.Condition()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._refused = 0
+        self._broken: Counter[str] = Counter()
 
     async def connect(self, *, address: str, ca: str, pods: list[dict[str, Any]]) -> dict[str, Any]:
         """Open a stream for each pod; return once all have a snapshot in force."""
@@ -38,7 +38,7 @@ class Fleet:
         wanted = len(pods)
         async with self._news:
             await self._news.wait_for(lambda: sum(map(len, self._times.values())) >= wanted)
-        return {"at": time.monotonic(), "retries": self._refused}
+        return {"at": time.monotonic(), "broken": self._broken}
 
     async def applied(self, *, revision: int, count: int) -> dict[str, Any]:
         """Wait until so many have acknowledged a revision."""
@@ -53,10 +53,8 @@ class Fleet:
                 try:
                     await self._stream(channel, pod)
                 except grpc.aio.AioRpcError as error:
-                    if error.code() is not grpc.StatusCode.UNAVAILABLE:
-                        raise
-            # As a sidecar does: an operator that many come to at once sends some of them away for a while.
-            self._refused += 1
+                    # As a sidecar does: an operator that many come to at once sends some of them away for a while.
+                    self._broken[f"{error.code().name}: {error.details()}"] += 1
             await asyncio.sleep(_RETRY_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311 - spreads, guards nothing
 
     async def _stream(self, channel: grpc.aio.Channel, pod: dict[str, Any]) -> None:

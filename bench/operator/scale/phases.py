@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -219,8 +220,8 @@ class Bench:
             for each, share in zip(fleet, shares, strict=True)
         ]
         answers = await asyncio.gather(*orders)
-        if retries := sum(answer["retries"] for answer in answers):
-            self.console.print(f"  {retries} times a sidecar was told to come again")
+        for why, times in sum((Counter(answer["broken"]) for answer in answers), Counter[str]()).items():
+            self.console.print(f"  {times} times a stream ended and the sidecar came again: {why}")
         return float(max(answer["at"] for answer in answers) - start)
 
     async def _applied(self, fleet: Sequence[Program], revision: int, start: float) -> list[float]:

@@ -6,11 +6,11 @@ and would leave nothing shorter here.
 
 import contextlib
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Generic, Self, TypeVar
 
 import aiohttp
 from kubernetes.aio.client.api_client import ApiClient
@@ -20,6 +20,8 @@ from pointsman_operator.resources.kinds import GROUP, INJECTED_SELECTOR, PLURALS
 from pointsman_operator.status import StatusConflictError, StatusUnavailableError
 from pointsman_operator.watch.connection import Connector, NoConnectionError
 from pointsman_operator.world import Change
+
+T = TypeVar("T")
 
 _CALL_SECONDS = 30.0
 _WATCH_SECONDS = 240  # of our asking: a stream that has silently died does not stay for ever
@@ -47,10 +49,10 @@ class ClusterError(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Listing:
+class Listing(Generic[T]):
     """All objects of a kind, as they stood at one version."""
 
-    items: list[dict[str, Any]]
+    items: list[T]
     resource_version: str
 
 
@@ -78,11 +80,14 @@ class Cluster:
     ) -> None:
         await self._disconnect()
 
-    async def list(self, kind: Kind) -> Listing:
-        """List a kind: Secrets in the operator's namespace, pods with a sidecar, all else in the whole cluster."""
+    async def list(self, kind: Kind, *, read: Callable[[dict[str, Any]], T]) -> Listing[T]:
+        """List a kind: Secrets in the operator's namespace, pods with a sidecar, all else in the whole cluster.
+
+        What `read` makes of each object is what is kept of it, so that no more than a page is held as it was sent.
+        """
         query = {"limit": str(_PAGE), **_SELECTION.get(kind, {})}
         accept = _METADATA_LIST if kind is Kind.POD else _JSON
-        items: list[dict[str, Any]] = []
+        items: list[T] = []
         while True:
             try:
                 page = await self.ask("GET", self._collections[kind], query=query, accept=accept)
@@ -90,7 +95,7 @@ class Cluster:
                 raise _unknown_kind(kind, error) from error
             with _reading():
                 found = page["items"] or ()  # the API server writes an empty list of metadata as null
-                items += map(_trimmed, found) if kind is Kind.POD else found
+                items += map(read, map(_trimmed, found) if kind is Kind.POD else found)
                 if not (token := page["metadata"].get("continue")):
                     return Listing(items=items, resource_version=str(int(page["metadata"]["resourceVersion"])))
                 query["continue"] = token

@@ -26,6 +26,7 @@ from pointsman_operator.world.persistent import PersistentMap
 from pointsman_operator.world.shelf import Shelf
 
 T = TypeVar("T", ModelRoutingPolicy | Unreadable, ModelProvider | Unreadable, Namespace, Secret, Pod)
+Resource = ModelRoutingPolicy | ModelProvider | Unreadable | Namespace | Secret | Pod
 
 
 class Change(StrEnum):
@@ -114,25 +115,50 @@ class World:
                 pods = _observed(self.pod_shelf, change, value, parse_pod)
                 return self if pods is self.pod_shelf else replace(self, pod_shelf=pods)
 
+    def read(self, kind: Kind, value: Mapping[str, Any]) -> Resource:
+        """An object as a list brings it, for `restock`; the one that is known where it is no newer.
+
+        So that whoever lists need not keep what the API server sent, which is many times larger.
+        """
+        match kind:
+            case Kind.POLICY:
+                return _read(self.policy_shelf, value, parse_policy)
+            case Kind.PROVIDER:
+                return _read(self.provider_shelf, value, parse_provider)
+            case Kind.NAMESPACE:
+                return _read(self.namespace_shelf, value, parse_namespace)
+            case Kind.SECRET:
+                # What is kept of a Secret depends on what refers to it, so the same version may hold more than it did.
+                return parse_secret(value)
+            case Kind.POD:
+                return _read(self.pod_shelf, value, parse_pod)
+
     def relist(self, kind: Kind, values: Iterable[Mapping[str, Any]], *, resource_version: str) -> Self:
         """All objects of a kind were listed, as they stood at `resource_version`.
 
         An object without a resourceVersion of its own, as files give it, is as new as the list.
         """
+        return self.restock(kind, (self.read(kind, value) for value in values), resource_version=resource_version)
+
+    def restock(self, kind: Kind, values: Iterable[Any], *, resource_version: str) -> Self:
+        """The same, with what `read` made of the objects."""
         version = _number(resource_version)
+        listed: dict[Key, tuple[Any, int]] = {}
+        for value in values:
+            metadata = value.metadata
+            own = _number(metadata.resource_version) if metadata.resource_version else version
+            listed[metadata.key] = (value, own)
         match kind:
             case Kind.POLICY:
-                return replace(self, policy_shelf=_relisted(self.policy_shelf, values, version, parse_policy))
+                return replace(self, policy_shelf=self.policy_shelf.relist(listed, version=version))
             case Kind.PROVIDER:
-                return replace(self, provider_shelf=_relisted(self.provider_shelf, values, version, parse_provider))
+                return replace(self, provider_shelf=self.provider_shelf.relist(listed, version=version))
             case Kind.NAMESPACE:
-                return replace(self, namespace_shelf=_relisted(self.namespace_shelf, values, version, parse_namespace))
+                return replace(self, namespace_shelf=self.namespace_shelf.relist(listed, version=version))
             case Kind.SECRET:
-                # What is kept of a Secret depends on what refers to it, so the same version may hold more than it did.
-                secrets = _relisted(self.secret_shelf, values, version, parse_secret, reuse=False)
-                return replace(self, secret_shelf=secrets)
+                return replace(self, secret_shelf=self.secret_shelf.relist(listed, version=version))
             case Kind.POD:
-                return replace(self, pod_shelf=_relisted(self.pod_shelf, values, version, parse_pod))
+                return replace(self, pod_shelf=self.pod_shelf.relist(listed, version=version))
 
 
 def _observed(
@@ -153,25 +179,13 @@ def _observed(
     return shelf.put(key, parse(value), version=version)
 
 
-def _relisted(
-    shelf: Shelf[T],
-    values: Iterable[Mapping[str, Any]],
-    version: int,
-    parse: Callable[[Mapping[str, Any]], T],
-    *,
-    reuse: bool = True,
-) -> Shelf[T]:
-    listed: dict[Key, tuple[T, int]] = {}
-    for value in values:
-        metadata = parse_metadata(value)
-        own = _number(metadata.resource_version) if metadata.resource_version else version
-        known = shelf.objects.get(metadata.key)
-        # Most of what a periodic list brings is known, and reading it again is what would cost.
-        if reuse and known is not None and shelf.versions[metadata.key] == own:
-            listed[metadata.key] = (known, own)
-        else:
-            listed[metadata.key] = (parse(value), own)
-    return shelf.relist(listed, version=version)
+def _read(shelf: Shelf[T], value: Mapping[str, Any], parse: Callable[[Mapping[str, Any]], T]) -> T:
+    # Most of what a periodic list brings is known, and reading it again is what would cost.
+    metadata = parse_metadata(value)
+    known = shelf.objects.get(metadata.key)
+    if known is not None and metadata.resource_version and known.metadata.resource_version == metadata.resource_version:
+        return known
+    return parse(value)
 
 
 def _number(resource_version: str) -> int:
