@@ -27,13 +27,23 @@ def main() -> int:
     """Run the bench; 1 where something that was aimed at was not reached, 2 where it could not be run."""
     parser = argparse.ArgumentParser(prog="make bench-operator", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small sizes: that it works, and no more")
-    parser.add_argument("--claimed", action="store_true", help="believe sidecars, in plain text, instead of their tokens")
-    parser.add_argument("--output", type=Path, default=Path("bench/results/operator"), help="the folder for what comes of it")
+    parser.add_argument(
+        "--claimed", action="store_true", help="believe sidecars, in plain text, instead of their tokens"
+    )
+    parser.add_argument(
+        "--output", type=Path, default=Path("bench/results/operator"), help="the folder for what comes of it"
+    )
     given = parser.parse_args()
     console = Console(highlight=False)
     allow_files()
     sizes = QUICK if given.quick else FULL
-    facts = {**machine(), "command": "make bench-operator", "quick": given.quick, "claimed": given.claimed, **vars(sizes)}
+    facts = {
+        **machine(),
+        "command": "make bench-operator",
+        "quick": given.quick,
+        "claimed": given.claimed,
+        **vars(sizes),
+    }
     results = Results(facts=facts)
     try:
         own = Own(binaries=locate(os.environ))

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import aiohttp
+
 from scale.objects import review
 
 _ANSWERS_WITHIN = 10.0

@@ -8,6 +8,7 @@ from scale.results import percentile
 _WIDTH, _HEIGHT = 720, 320
 _LEFT, _RIGHT, _TOP, _BOTTOM = 60, 130, 40, 45
 _COLOURS = ("#4477aa", "#cc6677", "#228833")
+_FONT = 'font-family="sans-serif" font-size="12"'
 _STEPS = 100
 _TICKS = 5
 
@@ -16,7 +17,7 @@ def distribution(series: Mapping[str, Sequence[float]], *, title: str, unit: str
     """For each series a line: the share of it that took no longer than so much."""
     longest = max(max(values) for values in series.values())
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" font-family="sans-serif" font-size="12">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" {_FONT}>',
         f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="white"/>',
         f'<text x="{_LEFT}" y="22" font-size="15">{escape(title)}</text>',
     ]
@@ -30,7 +31,9 @@ def distribution(series: Mapping[str, Sequence[float]], *, title: str, unit: str
             f'<text x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{share:.0%}</text>',
         ]
     for (name, values), colour in zip(series.items(), _COLOURS, strict=False):
-        points = [(_x(percentile(values, 100 * step / _STEPS), longest), _y(step / _STEPS)) for step in range(_STEPS + 1)]
+        points = [
+            (_x(percentile(values, 100 * step / _STEPS), longest), _y(step / _STEPS)) for step in range(_STEPS + 1)
+        ]
         line = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
         at = _TOP + 14 + 18 * list(series).index(name)
         parts += [

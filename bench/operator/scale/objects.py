@@ -50,9 +50,7 @@ def provider(*, secret: str) -> Json:
 
 def policy(name: str, *, namespace: str, selector: Json | None, revision: int = 0) -> Json:
     """A policy with a few routes; each revision of it is another snapshot."""
-    models = [
-        {"name": model, "providerRef": {"name": PROVIDER}, "model": model} for model in ("small", "large")
-    ]
+    models = [{"name": model, "providerRef": {"name": PROVIDER}, "model": model} for model in ("small", "large")]
     spec: Json = {
         "models": models,
         "defaultModel": "small",
@@ -106,7 +104,12 @@ def injected_pod(name: str, *, namespace: str, app: str) -> Json:
 
 def asking_pod(name: str, *, namespace: str, app: str) -> Json:
     """A pod that asks for a sidecar."""
-    labels = {"app": app, "app.kubernetes.io/name": app, "pod-template-hash": "5d4f8c7b9", "pointsman.dev/inject": "true"}
+    labels = {
+        "app": app,
+        "app.kubernetes.io/name": app,
+        "pod-template-hash": "5d4f8c7b9",
+        "pointsman.dev/inject": "true",
+    }
     probe = {"httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 10}
     container = {
         "name": "app",

@@ -7,7 +7,7 @@ import os
 import resource
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,6 +71,12 @@ class Operator:
             await asyncio.sleep(seconds / 6)
             if (fresh := await self.counted(name, **labels)) != value:
                 value, since = fresh, time.monotonic()
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Look until the condition holds; other processes tell us nothing by themselves."""
+    while not await condition():  # noqa: ASYNC110 - as said
+        await asyncio.sleep(POLL)
 
 
 @contextmanager

@@ -12,14 +12,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pointsman_operator.tls.certificates import make_authority, make_leaf
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from cluster.harness.cluster import Cluster
+from pointsman_operator.tls.certificates import make_authority, make_leaf
 from scale import objects
 from scale.api import Api, all_of, collection
-from scale.operators import POLL, Operator, Program, authority, operator, prepared, programs
+from scale.operators import Operator, Program, authority, operator, prepared, programs, until
 from scale.processes import usage
 from scale.results import Results, percentile, spread
 from scale.sizes import Sizes
@@ -89,11 +89,11 @@ class Bench:
         secret = {"metadata": {"name": "provider"}, "stringData": {"key": "sk-bench"}}
         await self.api.ask("POST", "/api/v1/namespaces/pointsman-system/secrets", secret)
         await self.api.ask(
-            "POST", "/apis/pointsman.dev/v1alpha1/modelproviders", objects.provider(secret="provider")  # noqa: S106 - a name
+            "POST",
+            "/apis/pointsman.dev/v1alpha1/modelproviders",
+            objects.provider(secret="provider"),  # noqa: S106 - a name
         )
-        await self.api.create(
-            objects.policy(objects.FLEET_POLICY, namespace=objects.FLEET_NAMESPACE, selector=None)
-        )
+        await self.api.create(objects.policy(objects.FLEET_POLICY, namespace=objects.FLEET_NAMESPACE, selector=None))
         await self._create("policies", objects.policies(0, sizes.few_policies), sizes.few_policies)
         pods = await self._create("pods of sidecars", objects.fleet_pods(sizes.sidecars), sizes.sidecars)
         self.fleet = [await self._member(pod) for pod in pods] if not self.proven else await self._with_tokens(pods)
@@ -163,7 +163,7 @@ class Bench:
 
     async def _cost_per_change(self, running: Operator) -> float:
         """Milliseconds of CPU for a policy's change, from the watch to its status."""
-        policies = int(sum([await running.counted("pointsman_operator_policies", compiles="true")]))
+        policies = int(await running.counted("pointsman_operator_policies", compiles="true"))
         self._say(f"Cost of a change among {policies} policies")
         path = f"{collection('ModelRoutingPolicy', 'team-000')}/app-00"
         idle = await self._idle(running)
@@ -172,12 +172,18 @@ class Bench:
             self.revision += 1
             changed = await self.api.ask("PATCH", path, objects.revised(self.revision))
             generation = changed["metadata"]["generation"]
-            while (await self.api.ask("GET", path)).get("status", {}).get("observedGeneration") != generation:
-                await asyncio.sleep(POLL)
+            await until(partial(self._observed, path, generation))
         used = running.usage().cpu - cpu - idle * (time.monotonic() - start)
         cost = used * _MILLI / self.sizes.costed_changes
         self.results.add(f"CPU of a change among {policies} policies", cost, "ms")
         return cost
+
+    async def _observed(self, path: str, generation: int) -> bool:
+        status = (await self.api.ask("GET", path)).get("status", {})
+        return bool(status.get("observedGeneration") == generation)
+
+    async def _acknowledged(self, running: Operator, count: float) -> bool:
+        return await running.counted("pointsman_operator_answers_total", verdict="ack") >= count
 
     async def _idle(self, running: Operator, *, seconds: float = 5.0) -> float:
         cpu, start = running.usage().cpu, time.monotonic()
@@ -200,24 +206,22 @@ class Bench:
                 start = time.monotonic()
                 await self.api.ask("PATCH", path, objects.revised(revision))
                 times.append(await self._applied(fleet, revision, start))
-                while await running.counted("pointsman_operator_answers_total", verdict="ack") < (
-                    answers + self.sizes.sidecars
-                ):
-                    await asyncio.sleep(POLL)
+                await until(partial(self._acknowledged, running, answers + self.sizes.sidecars))
                 known.append(time.monotonic() - start)
                 await running.quiet("pointsman_operator_status_writes_total", seconds=0.6)
             self._changes("Operator", times, cpu=running.usage().cpu - cpu, limit=1.0)
             self.results.add("Change to all ACKs known to the operator, slowest", max(known), "s")
             floor, ours = (percentile(self.results.series[f"{who}: change to ACK"], 99) for who in ("Bare", "Operator"))
             self.results.add("Change to ACK, p99, against bare streams", ours / floor, "times")
-            self.results.add("Operator's memory with everything known and connected", running.usage().rss, "MiB", limit=300)
+            self.results.add(
+                "Operator's memory with everything known and connected", running.usage().rss, "MiB", limit=300
+            )
 
     async def _connect(self, fleet: Sequence[Program], *, address: str, ca: str) -> float:
         shares = [self.fleet[number :: len(fleet)] for number in range(len(fleet))]
         start = time.monotonic()
         orders = [
-            each.order("connect", address=address, ca=ca, pods=share)
-            for each, share in zip(fleet, shares, strict=True)
+            each.order("connect", address=address, ca=ca, pods=share) for each, share in zip(fleet, shares, strict=True)
         ]
         answers = await asyncio.gather(*orders)
         for why, times in sum((Counter(answer["broken"]) for answer in answers), Counter[str]()).items():

@@ -44,4 +44,4 @@ def machine() -> dict[str, object]:
 
 
 def _mebibytes(text: str) -> float:
-    return int(text.split()[0]) / 1024
+    return int(text.split(maxsplit=1)[0]) / 1024

@@ -15,7 +15,13 @@ _MARKS = {True: "met", False: "NOT MET", None: ""}
 def show(results: Results, console: Console) -> None:
     """Print the table."""
     table = Table(title="The operator's scale")
-    for column, justify in (("measured", "left"), ("value", "right"), ("must be under", "right"), ("", "left"), ("", "left")):
+    for column, justify in (
+        ("measured", "left"),
+        ("value", "right"),
+        ("must be under", "right"),
+        ("", "left"),
+        ("", "left"),
+    ):
         table.add_column(column, justify=justify)  # type: ignore[arg-type]
     for row in results.rows:
         limit = "" if row.limit is None else f"{row.limit:g} {row.unit}"
