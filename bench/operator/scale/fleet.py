@@ -26,7 +26,8 @@ class Fleet:
 
     def __init__(self) -> None:
         self._times: defaultdict[int, list[float]] = defaultdict(list)
-        self._news = asyncio.Condition()
+        self._wanted: tuple[int, int] = (0, 0)  # a revision, and how many are to have it
+        self._reached = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._broken: Counter[str] = Counter()
 
@@ -35,15 +36,15 @@ class Fleet:
         credentials = grpc.ssl_channel_credentials(ca.encode())
         for pod in pods:
             self._tasks.add(asyncio.create_task(self._play(pod, address=address, credentials=credentials)))
-        wanted = len(pods)
-        async with self._news:
-            await self._news.wait_for(lambda: sum(map(len, self._times.values())) >= wanted)
-        return {"at": time.monotonic(), "broken": self._broken}
+        times = (await self.applied(revision=0, count=len(pods)))["times"]
+        return {"at": max(times), "broken": self._broken}
 
     async def applied(self, *, revision: int, count: int) -> dict[str, Any]:
         """Wait until so many have acknowledged a revision."""
-        async with self._news:
-            await self._news.wait_for(lambda: len(self._times[revision]) >= count)
+        self._wanted = (revision, count)
+        self._reached.clear()
+        if len(self._times[revision]) < count:
+            await self._reached.wait()
         return {"times": self._times.pop(revision)}
 
     async def _play(self, pod: dict[str, Any], *, address: str, credentials: grpc.ChannelCredentials) -> None:
@@ -65,9 +66,10 @@ class Fleet:
         async for update in call:
             if update.HasField("snapshot"):
                 await call.write(control.ConnectRequest(ack=control.Ack(nonce=update.snapshot.nonce)))
-                self._times[_revision(update.snapshot)].append(time.monotonic())
-                async with self._news:
-                    self._news.notify_all()
+                revision = _revision(update.snapshot)
+                self._times[revision].append(time.monotonic())
+                if (revision, len(self._times[revision])) == self._wanted:
+                    self._reached.set()
 
     def fail_with_any(self) -> None:
         """Raise what ended a sidecar's task, if anything did."""

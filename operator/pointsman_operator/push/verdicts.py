@@ -10,7 +10,7 @@ from pointsman_operator.resources import Key, ModelRoutingPolicy, Problem, Unrea
 from pointsman_operator.world import Differences, World
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Verdict:
     """A policy as it stands, and the last of its generations that could be programmed.
 

@@ -25,7 +25,8 @@ T = TypeVar("T")
 
 _CALL_SECONDS = 30.0
 _WATCH_SECONDS = 240  # of our asking: a stream that has silently died does not stay for ever
-_PAGE = 500
+# Reading a page stops everything else for a moment, and holds it whole.
+_PAGE = 200
 _SELECTION = {
     # Helm keeps whole releases in Secrets, the operator's own among them.
     Kind.SECRET: {"fieldSelector": "type!=helm.sh/release.v1"},

@@ -22,6 +22,8 @@ FIRST_RETRY_SECONDS = 0.5
 LAST_RETRY_SECONDS = 5.0
 # However many sidecars come back at once and know more than we do, the API server is not asked more often.
 BETWEEN_LISTS_SECONDS = 1.0
+# kopf tells of a list object by object, for seconds where there are thousands; one of ours is due after the last.
+QUIET_SECONDS = 0.5
 # A server that ends each stream at once must not be asked for the next one at once.
 BETWEEN_STREAMS_SECONDS = 0.1
 
@@ -97,7 +99,9 @@ class Keeper:
         """List now, until it succeeds, and then now and then, until cancelled."""
         retry = FIRST_RETRY_SECONDS
         while True:
-            self._soon.clear()
+            while self._soon.is_set():
+                self._soon.clear()
+                await asyncio.sleep(QUIET_SECONDS)
             try:
                 await self.relist()
             except RelistError as error:
