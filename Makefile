@@ -56,6 +56,10 @@ test-node: $(VENV)/.installed ## Run the tests on a Kubernetes whose pods run: y
 node-binaries: $(VENV)/.installed ## Build the rest of Kubernetes, CoreDNS and Helm into the cache (4 minutes more, once).
 	@PYTHONPATH=tests $(BIN)/python -m cluster.harness.binaries node
 
+.PHONY: bench-operator
+bench-operator: $(VENV)/.installed ## Measure the operator's scale on an API server of its own (10 minutes; ARGS=--quick: half a one).
+	@PYTHONPATH=tests:bench/operator $(BIN)/python -m scale $(ARGS)
+
 .PHONY: images
 images: $(VENV)/.installed ## Build the images of both planes, with docker, podman or buildah.
 	@$(BIN)/python images/build.py

@@ -50,6 +50,6 @@ def _update(world: World, pod: Pod) -> control_pb2.SnapshotUpdate:
     return control_pb2.SnapshotUpdate(
         contract_version=CONTRACT_VERSION,
         version=compiled.version,
-        generation=compiled.snapshot.policy.generation,
+        generation=compiled.generation,
         snapshot=compiled.snapshot,
     )

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pointsman_api.v1 import snapshot_pb2 as snapshot
 from pointsman_operator.compile.conditions import required_modalities
@@ -23,17 +23,24 @@ MODEL_NOT_FOUND = "ModelNotFound"
 INCAPABLE_MODEL = "IncapableModel"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Compiled:
-    """A snapshot and the hash of its content. The snapshot is not to be changed."""
+    """A snapshot as it is written, and the hash of that; beside it, what is asked of it often.
 
-    snapshot: snapshot.Snapshot
+    As a message it takes several times the room, and there is one for each policy.
+    """
+
+    content: bytes = field(repr=False)
     version: str
+    policy_uid: str
+    generation: int
+    provider_names: frozenset[str]
+    """The providers that its models need."""
 
     @property
-    def provider_names(self) -> frozenset[str]:
-        """The providers that its models need."""
-        return frozenset(provider.name for provider in self.snapshot.providers)
+    def snapshot(self) -> snapshot.Snapshot:
+        """The snapshot, read anew."""
+        return snapshot.Snapshot.FromString(self.content)
 
 
 def compile_policy(
@@ -64,8 +71,14 @@ def compile_policy(
         content = build_snapshot(policy, sources)
     except ValueError as error:
         return (Problem(path="spec", reason=INVALID_SPEC, message=str(error)),)
-    version = hashlib.sha256(content.SerializeToString(deterministic=True)).hexdigest()
-    return Compiled(snapshot=content, version=version)
+    written = content.SerializeToString(deterministic=True)
+    return Compiled(
+        content=written,
+        version=hashlib.sha256(written).hexdigest(),
+        policy_uid=policy.metadata.uid,
+        generation=policy.metadata.generation,
+        provider_names=frozenset(source.provider.metadata.name for source in sources.values()),
+    )
 
 
 def _source(

@@ -13,7 +13,7 @@ from pointsman_operator.resources.selector import LabelSelector
 from pointsman_operator.resources.unreadable import Unreadable
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Claim:
     """What a policy claims: the pods that its selector matches, or all pods where it has none.
 

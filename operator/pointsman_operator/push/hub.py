@@ -8,12 +8,12 @@ import structlog
 
 from pointsman_api.v1 import control_pb2 as control
 from pointsman_api.v1 import snapshot_pb2 as snapshot
-from pointsman_operator.compile import grant_access
+from pointsman_operator.push.aims import Aims
 from pointsman_operator.push.identity import Peer
 from pointsman_operator.push.metrics import HubMetrics
 from pointsman_operator.push.session import LONGEST_REASON, Session
-from pointsman_operator.push.targets import Decision, Program, Target, Withhold, decide
-from pointsman_operator.push.verdicts import Verdict, judge, names_any, touched_policies
+from pointsman_operator.push.sessions import Sessions, pod_of
+from pointsman_operator.push.verdicts import Verdict, Verdicts
 from pointsman_operator.resources import Key, Kind, ModelProvider, ModelRoutingPolicy, Pod, Unreadable
 from pointsman_operator.world import Differences, World, differences
 
@@ -36,9 +36,9 @@ class Hub:
         self._secrets_namespace = secrets_namespace
         self._metrics = metrics
         self._world = World()
-        self._verdicts: Mapping[Key, Verdict] = {}
-        self._in_namespace: dict[str, tuple[Verdict, ...]] = {}
-        self._sessions: dict[Key, Session] = {}
+        self._verdicts = Verdicts()
+        self._sessions = Sessions()
+        self._aims = self._aims_of(self._world)
         self._listeners: list[Callable[[News], None]] = []
         self._trust = b""
         self._doubted: set[Session] = set()
@@ -52,19 +52,19 @@ class Hub:
 
     def verdicts(self) -> Mapping[Key, Verdict]:
         """The verdict on each policy."""
-        return self._verdicts
+        return self._verdicts.all
 
     def verdicts_in(self, namespace: str) -> tuple[Verdict, ...]:
         """The verdicts on a namespace's policies."""
-        return self._in_namespace.get(namespace, ())
+        return self._verdicts.within(namespace)
 
     def sidecars(self) -> tuple[Session, ...]:
         """The connected sidecars, for looking at."""
-        return tuple(self._sessions.values())
+        return self._sessions.all()
 
     def sidecars_in(self, namespace: str) -> tuple[Session, ...]:
         """The connected sidecars of a namespace, for looking at."""
-        return tuple(session for session in self._sessions.values() if session.peer.namespace == namespace)
+        return self._sessions.within(namespace)
 
     def subscribe(self, listener: Callable[[News], None]) -> None:
         """Call `listener` after each change; it must be quick, and look at the hub later."""
@@ -76,20 +76,20 @@ class Hub:
             return
         difference = differences(self._world, world)
         self._world = world
-        touched = touched_policies(difference, world.policies)
-        self._verdicts, failures = judge(self._verdicts, world=world, touched=touched)
-        self._metrics.compile_failures.inc(failures)
-        namespaces = {key.namespace for key in touched}
-        self._index(namespaces)
+        self._aims = self._aims_of(world)
+        touched = self._verdicts.touched(difference)
+        self._metrics.compile_failures.inc(self._verdicts.update(touched, world=world))
+        self._metrics.policies.labels(compiles="true").set(self._verdicts.compiling)
+        self._metrics.policies.labels(compiles="false").set(len(self._verdicts.all) - self._verdicts.compiling)
         providers = {key.name for key in difference.providers} | self._keyed_by(difference)
+        namespaces = {key.namespace for key in touched | self._verdicts.naming(providers)}
         namespaces |= {key.name for key in difference.namespaces}
-        namespaces |= {key.namespace for key, policy in world.policies.items() if names_any(policy, providers)}
-        for key in difference.pods & self._sessions.keys():
-            self._look_for_pod(self._sessions[key])
-        for session in self._sessions.values():
-            if session.peer.namespace in namespaces or providers & self._concerning(session):
-                self._aim(session)
-                namespaces.add(session.peer.namespace)
+        for key in difference.pods:
+            if session := self._sessions.of(key):
+                self._look_for_pod(session)
+        for session in {*self._sessions.within(*namespaces), *self._sessions.depending(*providers)}:
+            self._aim(session)
+            namespaces.add(session.peer.namespace)
         self.ready.set()
         self._tell(
             namespaces=namespaces | {key.namespace for key in difference.policy_objects | difference.pods},
@@ -99,7 +99,7 @@ class Hub:
     def trust(self, ca_bundle: bytes) -> None:
         """Have all sidecars trust these authorities, those that come later too."""
         self._trust = ca_bundle
-        for session in self._sessions.values():
+        for session in self._sessions.all():
             session.trust(ca_bundle)
 
     def take_doubted(self, *, all_unseen: bool = False) -> tuple[Session, ...]:
@@ -111,8 +111,8 @@ class Hub:
         self._doubted = set()
         self.doubts.clear()
         if all_unseen:
-            doubted |= {session for session in self._sessions.values() if session.peer.uid and not self._seen(session)}
-        return tuple(each for each in doubted if self._sessions.get(Key(each.peer.namespace, each.peer.pod)) is each)
+            doubted |= {session for session in self._sessions.all() if session.peer.uid and not self._seen(session)}
+        return tuple(each for each in doubted if self._sessions.current(each))
 
     def doubt(self, session: Session) -> None:
         """Have somebody look whether the session's pod is still there."""
@@ -134,13 +134,11 @@ class Hub:
 
     def connect(self, *, peer: Peer, hello: control.Hello) -> Session:
         """A sidecar is there. It takes the place of an earlier stream of the same pod, whose end went unnoticed."""
-        key = Key(peer.namespace, peer.pod)
-        if earlier := self._sessions.get(key):
-            earlier.replaced = True
-            earlier.wake.set()
         session = Session(peer=peer, hello=hello)
         session.trust(self._trust)
-        self._sessions[key] = session
+        if earlier := self._sessions.add(session):
+            earlier.replaced = True
+            earlier.wake.set()
         self._metrics.sidecars.set(len(self._sessions))
         self._aim(session)
         self._tell(namespaces={peer.namespace})
@@ -148,9 +146,7 @@ class Hub:
 
     def disconnect(self, session: Session) -> None:
         """A sidecar has gone."""
-        key = Key(session.peer.namespace, session.peer.pod)
-        if self._sessions.get(key) is session:
-            del self._sessions[key]
+        if self._sessions.remove(session):
             self._metrics.sidecars.set(len(self._sessions))
             self._tell(namespaces={session.peer.namespace})
 
@@ -165,23 +161,25 @@ class Hub:
 
     def answer(self, session: Session, answer: control.Ack | control.Nack) -> None:
         """A sidecar answered an update."""
-        bound = log.bind(namespace=session.peer.namespace, pod=session.peer.pod)
+        where = {"namespace": session.peer.namespace, "pod": session.peer.pod}
+        before = session.held_uid, session.providers_in_use()
         if isinstance(answer, control.Ack):
             taken, verdict = session.acknowledge(answer.nonce), "ack"
         else:
             taken, verdict = session.reject(answer.nonce, answer.reason), "nack"
             if taken:
-                bound.warning("update rejected", reason=answer.reason[:LONGEST_REASON])
+                log.warning("update rejected", **where, reason=answer.reason[:LONGEST_REASON])
         if not taken:
-            bound.debug("late answer ignored")
+            log.debug("late answer ignored", **where)
             return
         self._metrics.answers.labels(verdict=verdict).inc()
         # What it has in force decides which providers it must be able to call.
-        self._aim(session)
+        if (session.held_uid, session.providers_in_use()) != before:
+            self._aim(session)
         self._tell(namespaces={session.peer.namespace})
 
     def _seen(self, session: Session) -> Pod | None:
-        pod = self._world.pods.get(Key(session.peer.namespace, session.peer.pod))
+        pod = self._world.pods.get(pod_of(session))
         return pod if pod is not None and pod.metadata.uid == session.peer.uid else None
 
     def _look_for_pod(self, session: Session) -> None:
@@ -192,39 +190,12 @@ class Hub:
         else:
             self.identified(session, replace(session.peer, labels=pod.metadata.labels))
 
+    def _aims_of(self, world: World) -> Aims:
+        return Aims(world, verdicts=self._verdicts, secrets_namespace=self._secrets_namespace)
+
     def _aim(self, session: Session) -> None:
-        namespace = session.peer.namespace
-        verdicts = self.verdicts_in(namespace)
-        decision = decide(verdicts, namespace=namespace, pod_labels=session.peer.labels, held_uid=session.held_uid)
-        access = grant_access(
-            self._wanted(session, decision, verdicts),
-            providers=self._world.providers,
-            namespace=namespace,
-            namespace_labels=self._world.namespace_labels(namespace),
-            secrets=self._world.secrets,
-            secrets_namespace=self._secrets_namespace,
-        )
-        session.aim(Target(decision=decision, access=access))
-
-    @staticmethod
-    def _wanted(session: Session, decision: Decision, verdicts: Iterable[Verdict]) -> frozenset[str]:
-        """The providers that the sidecar needs, while an update is on its way and after."""
-        if isinstance(decision.action, Withhold):
-            return frozenset()
-        wanted = frozenset[str]()
-        # A snapshot whose policy is gone opens nothing, whatever the sidecar says it was made of.
-        if session.held_uid in {verdict.claim.uid for verdict in verdicts}:
-            wanted |= session.providers_in_use()
-        if isinstance(decision.action, Program):
-            wanted |= decision.action.compiled.provider_names
-        return wanted
-
-    def _concerning(self, session: Session) -> frozenset[str]:
-        """The providers whose change may change what the sidecar is to be told."""
-        names = session.providers_in_use()
-        if session.target is not None and isinstance(session.target.decision.action, Program):
-            names |= session.target.decision.action.compiled.provider_names
-        return names
+        session.aim(self._aims.target(session))
+        self._sessions.note(session)
 
     def _keyed_by(self, difference: Differences) -> set[str]:
         """The providers that refer to Secrets that changed."""
@@ -237,20 +208,6 @@ class Hub:
             if isinstance(provider, ModelProvider)
             and any(auth.secret_key_ref.name in secrets for auth in provider.spec.auth)
         }
-
-    def _index(self, namespaces: set[str]) -> None:
-        fresh: dict[str, list[Verdict]] = {namespace: [] for namespace in namespaces}
-        for key, verdict in self._verdicts.items():
-            if key.namespace in fresh:
-                fresh[key.namespace].append(verdict)
-        for namespace, verdicts in fresh.items():
-            if verdicts:
-                self._in_namespace[namespace] = tuple(verdicts)
-            else:
-                self._in_namespace.pop(namespace, None)
-        compiles = sum(verdict.compiled is not None for verdict in self._verdicts.values())
-        self._metrics.policies.labels(compiles="true").set(compiles)
-        self._metrics.policies.labels(compiles="false").set(len(self._verdicts) - compiles)
 
     def _knows(self, version: snapshot.ObjectVersion) -> bool:
         known: ModelRoutingPolicy | ModelProvider | Unreadable | None

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import count
 
 from pointsman_api.v1 import control_pb2 as control
@@ -142,7 +143,7 @@ class Session:
         else:
             self.held = Held(
                 version=sent.compiled.version,
-                policy_uid=sent.compiled.snapshot.policy.uid,
+                policy_uid=sent.compiled.policy_uid,
                 provider_names=sent.compiled.provider_names,
             )
         return True
@@ -171,16 +172,9 @@ class Session:
         if self.rejection is not None and self.rejection.version == compiled.version:
             return None
         self._told_why_none = None
-        self._sent = _Sent(nonce=str(next(self._nonces)), compiled=compiled)
-        return control.ConnectResponse(
-            snapshot=control.SnapshotUpdate(
-                contract_version=CONTRACT_VERSION,
-                version=compiled.version,
-                generation=compiled.snapshot.policy.generation,
-                nonce=self._sent.nonce,
-                snapshot=compiled.snapshot,
-            )
-        )
+        update = _update(compiled)
+        self._sent = _Sent(nonce=update.snapshot.nonce, compiled=compiled)
+        return update
 
     def _no_policy(self, reason: str) -> control.ConnectResponse | None:
         if self._told_why_none == reason:
@@ -188,6 +182,23 @@ class Session:
         self._told_why_none = reason
         self._sent = _Sent(nonce=str(next(self._nonces)), compiled=None)
         return control.ConnectResponse(no_policy=control.NoPolicy(nonce=self._sent.nonce, reason=reason))
+
+
+@lru_cache(maxsize=64)
+def _update(compiled: Compiled) -> control.ConnectResponse:
+    """The same for each sidecar, so that it is made once and not thousands of times.
+
+    The nonce is no other for each either: until an update is answered there is no next one to tell it from.
+    """
+    return control.ConnectResponse(
+        snapshot=control.SnapshotUpdate(
+            contract_version=CONTRACT_VERSION,
+            version=compiled.version,
+            generation=compiled.generation,
+            nonce=compiled.version,
+            snapshot=compiled.snapshot,
+        )
+    )
 
 
 def _held(hello: control.Hello) -> Held | None:

@@ -7,14 +7,22 @@ half a selector or half a list of allowed namespaces would match more than was w
 refused.
 """
 
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
+
+_NOT_KEPT: set[str] = set()
 
 
 class Model(BaseModel):
     """Part of a resource. A field that it does not know is passed over."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore", alias_generator=to_camel)
+
+    def model_post_init(self, _: Any, /) -> None:
+        """Forget which of the fields were given: nobody asks, and the sets are a third of an object."""
+        object.__setattr__(self, "__pydantic_fields_set__", _NOT_KEPT)
 
 
 class NarrowingModel(Model):

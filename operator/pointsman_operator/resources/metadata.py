@@ -1,10 +1,11 @@
 """Who an object is."""
 
+import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, NamedTuple
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, field_validator
 
 from pointsman_operator.resources.base import Model
 
@@ -34,6 +35,12 @@ class Metadata(Model):
     # Not strict, since JSON has no type for it.
     creation_timestamp: Annotated[AwareDatetime, Field(strict=False)] = datetime.fromtimestamp(0, UTC)
     labels: Mapping[str, str] = Field(default_factory=dict)
+
+    @field_validator("labels")
+    @classmethod
+    def _shared(cls, labels: Mapping[str, str]) -> Mapping[str, str]:
+        # Thousands of pods have the same few: each is kept once.
+        return {sys.intern(key): sys.intern(value) for key, value in labels.items()}
 
     @property
     def key(self) -> Key:

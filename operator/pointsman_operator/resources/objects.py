@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from pointsman_operator.resources.metadata import Metadata
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Namespace:
     """A namespace: its labels decide which providers it may use."""
 
     metadata: Metadata
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Pod:
     """A pod: its labels decide which policy is for it.
 
@@ -27,7 +27,7 @@ class Pod:
     mirror: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Secret:
     """A Secret of the operator's namespace: the keys that providers refer to, decoded. Its values are never printed."""
 

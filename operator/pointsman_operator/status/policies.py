@@ -65,7 +65,7 @@ def policy_status(view: PolicyView, *, before: Mapping[str, Any], now: datetime)
 def _programmed(view: PolicyView) -> Condition:
     if view.verdict.compiled is None:
         last_good = view.verdict.last_good
-        remark = f"Generation {last_good.snapshot.policy.generation} stays in force" if last_good is not None else ""
+        remark = f"Generation {last_good.generation} stays in force" if last_good is not None else ""
         return failed("Programmed", view.verdict.problems, remark=remark)
     rejecting = [sidecar for sidecar in view.sidecars if sidecar.rejection is not None]
     applied = sum(sidecar.applied for sidecar in view.sidecars)

@@ -48,14 +48,27 @@ class ServingCertificates:
 
     def grpc_credentials(self) -> grpc.ServerCredentials:
         """For a gRPC server, once there is a certificate. Each connection gets the one that is served when it comes."""
-        return grpc.dynamic_ssl_server_credentials(self._grpc_configuration(), self._grpc_configuration)
-
-    def _grpc_configuration(self) -> grpc.ServerCertificateConfiguration:
-        # Called by gRPC in threads of its own; reading one attribute is all that happens here.
-        pair = self._pair
-        if pair is None:
+        if self._pair is None:
             raise RuntimeError("there is no certificate to serve yet")
-        return grpc.ssl_server_certificate_configuration([(pair.key, pair.certificate)])
+        given = self._pair
+
+        # Called by gRPC for each connection, in threads of its own. None says that nothing has changed, and must: gRPC
+        # frees what it served with when it is given something, though another connection's handshake may be about to
+        # use it (https://github.com/grpc/grpc/issues/36693). A few hundred connections at once ended the process so.
+        def changed() -> grpc.ServerCertificateConfiguration | None:
+            nonlocal given
+            pair = self._pair
+            if pair is None or pair is given:
+                return None
+            given = pair
+            return _configuration(pair)
+
+        # The stubs do not know that None is an answer.
+        return grpc.dynamic_ssl_server_credentials(_configuration(given), changed)  # type: ignore[arg-type]
+
+
+def _configuration(pair: KeyPair) -> grpc.ServerCertificateConfiguration:
+    return grpc.ssl_server_certificate_configuration([(pair.key, pair.certificate)])
 
 
 def _load(context: ssl.SSLContext, pair: KeyPair) -> None:

@@ -6,11 +6,11 @@ and would leave nothing shorter here.
 
 import contextlib
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Generic, Self, TypeVar
 
 import aiohttp
 from kubernetes.aio.client.api_client import ApiClient
@@ -30,9 +30,12 @@ from pointsman_operator.status import StatusConflictError, StatusUnavailableErro
 from pointsman_operator.watch.connection import Connector, NoConnectionError
 from pointsman_operator.world import Change
 
+T = TypeVar("T")
+
 _CALL_SECONDS = 30.0
 _WATCH_SECONDS = 240  # of our asking: a stream that has silently died does not stay for ever
-_PAGE = 500
+# Reading a page stops everything else for a moment, and holds it whole.
+_PAGE = 200
 _RUNS = "status.phase!=Succeeded,status.phase!=Failed"
 _SELECTION = {
     # Helm keeps whole releases in Secrets, the operator's own among them.
@@ -59,10 +62,10 @@ class ClusterError(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Listing:
+class Listing(Generic[T]):
     """All objects of a kind, as they stood at one version."""
 
-    items: list[dict[str, Any]]
+    items: list[T]
     resource_version: str
 
 
@@ -92,27 +95,34 @@ class Cluster:
         self._closed = True
         await self._disconnect()
 
-    async def list(self, kind: Kind) -> Listing:
-        """List a kind: Secrets in the operator's namespace, running pods with a sidecar, all of whatever else."""
+    async def list(self, kind: Kind, *, read: Callable[[dict[str, Any]], T]) -> Listing[T]:
+        """List a kind: Secrets in the operator's namespace, running pods with a sidecar, all of whatever else.
+
+        What `read` makes of each object is what is kept of it, so that no more than a page is held as it was sent.
+        """
+        selection = _SELECTION.get(kind, {})
         try:
-            return await self._list(self._collections[kind], pods=kind is Kind.POD, **_SELECTION.get(kind, {}))
+            return await self._list(self._collections[kind], pods=kind is Kind.POD, read=read, **selection)
         except ClusterError as error:
             raise _unknown_kind(kind, error) from error
 
-    async def list_without_sidecar(self, namespace: str = "") -> Listing:
+    async def list_without_sidecar(self, namespace: str = "", *, read: Callable[[dict[str, Any]], T]) -> Listing[T]:
         """List running pods without a sidecar: of a namespace those that do not decline, else all that ask for one."""
         wish = f"{INJECT_LABEL}!=false" if namespace else f"{INJECT_LABEL}=true"
         path = f"/api/v1/namespaces/{namespace}/pods" if namespace else self._collections[Kind.POD]
-        return await self._list(path, pods=True, labelSelector=f"{wish},{_WITHOUT_SIDECAR}", fieldSelector=_RUNS)
+        selector = f"{wish},{_WITHOUT_SIDECAR}"
+        return await self._list(path, pods=True, read=read, labelSelector=selector, fieldSelector=_RUNS)
 
-    async def _list(self, path: str, *, pods: bool, **selection: str) -> Listing:
+    async def _list(
+        self, path: str, *, pods: bool, read: Callable[[dict[str, Any]], T], **selection: str
+    ) -> Listing[T]:
         query = {"limit": str(_PAGE), **selection}
-        items: list[dict[str, Any]] = []
+        items: list[T] = []
         while True:
             page = await self.ask("GET", path, query=query, accept=_METADATA_LIST if pods else _JSON)
             with _reading():
                 found = page["items"] or ()  # the API server writes an empty list of metadata as null
-                items += map(_trimmed, found) if pods else found
+                items += map(read, map(_trimmed, found) if pods else found)
                 if not (token := page["metadata"].get("continue")):
                     return Listing(items=items, resource_version=str(int(page["metadata"]["resourceVersion"])))
                 query["continue"] = token

@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, TypeVar
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter
@@ -11,7 +12,9 @@ from prometheus_client import CollectorRegistry, Counter
 from pointsman_operator.push import Hub, RelistError
 from pointsman_operator.resources import Kind, MalformedObjectError
 from pointsman_operator.watch.cluster import Cluster, ClusterError, Listing
-from pointsman_operator.world import Change, World, referenced_keys, trimmed
+from pointsman_operator.world import Change, Resource, World, referenced_keys, trimmed
+
+T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
@@ -19,6 +22,8 @@ FIRST_RETRY_SECONDS = 0.5
 LAST_RETRY_SECONDS = 5.0
 # However many sidecars come back at once and know more than we do, the API server is not asked more often.
 BETWEEN_LISTS_SECONDS = 1.0
+# kopf tells of a list object by object, for seconds where there are thousands; one of ours is due after the last.
+QUIET_SECONDS = 0.5
 # A server that ends each stream at once must not be asked for the next one at once.
 BETWEEN_STREAMS_SECONDS = 0.1
 
@@ -54,6 +59,7 @@ class Keeper:
         self._metrics = metrics
         self._world = World()
         self._kept = frozenset[tuple[str, str]]()
+        self._referring, self._referred = self._world.providers, frozenset[tuple[str, str]]()
         self._settling: asyncio.Task[None] | None = None
         self._running: asyncio.Task[None] | None = None
         self._next: asyncio.Task[None] | None = None
@@ -64,7 +70,7 @@ class Keeper:
         """A watch, or the answer to a write, told of an object."""
         self._metrics.events.labels(kind=kind).inc()
         if kind is Kind.SECRET:
-            value = trimmed(value, to=referenced_keys(self._world.providers.values()))
+            value = trimmed(value, to=self._references())
         try:
             world = self._world.observe(kind, change, value)
         except MalformedObjectError as error:
@@ -95,7 +101,9 @@ class Keeper:
         """List now, until it succeeds, and then now and then, until cancelled."""
         retry = FIRST_RETRY_SECONDS
         while True:
-            self._soon.clear()
+            while self._soon.is_set():
+                self._soon.clear()
+                await asyncio.sleep(QUIET_SECONDS)
             try:
                 await self.relist()
             except RelistError as error:
@@ -133,7 +141,7 @@ class Keeper:
         # What a provider refers to must be known before the hub hears of the provider, or its sidecars would be told
         # for a moment that there is no key.
         try:
-            if not referenced_keys(self._world.providers.values()) <= self._kept:
+            if not self._references() <= self._kept:
                 await self._list_secrets()
         except (ClusterError, MalformedObjectError) as error:
             log.warning("cannot list Secrets; will be tried again", error=str(error))
@@ -152,8 +160,8 @@ class Keeper:
         self._listed_at = clock()
         try:
             for kind in self._kinds:
-                listing = await self._list(kind)
-                self._world = self._world.relist(kind, listing.items, resource_version=listing.resource_version)
+                listing = await self._list(kind, partial(self._read, kind))
+                self._world = self._world.restock(kind, listing.items, resource_version=listing.resource_version)
             await self._list_secrets()
         except (ClusterError, MalformedObjectError) as error:
             self._metrics.lists.labels(result="failed").inc()
@@ -161,18 +169,21 @@ class Keeper:
         self._metrics.lists.labels(result="done").inc()
         self._hand_over()
 
-    async def _list_secrets(self) -> Listing:
-        listing = await self._list(Kind.SECRET)
+    async def _list_secrets(self) -> Listing[dict[str, Any]]:
+        listing = await self._list(Kind.SECRET, lambda secret: secret)
         # Asked for only now: providers may have come while the list was on its way.
-        references = referenced_keys(self._world.providers.values())
+        references = self._references()
         kept = [trimmed(secret, to=references) for secret in listing.items]
         self._world = self._world.relist(Kind.SECRET, kept, resource_version=listing.resource_version)
         self._kept = references
         return listing
 
-    async def _list(self, kind: Kind) -> Listing:
+    def _read(self, kind: Kind, value: Mapping[str, Any]) -> Resource:
+        return self._world.read(kind, value)
+
+    async def _list(self, kind: Kind, read: Callable[[dict[str, Any]], T]) -> Listing[T]:
         listed_before = self._world.listed(kind)
-        listing = await self._cluster.list(kind)
+        listing = await self._cluster.list(kind, read=read)
         # A list is never older than what was known when it was asked for, unless the cluster was restored from a
         # backup. A world that only goes forward would then wait for its old versions to be reached again.
         if int(listing.resource_version) < listed_before:
@@ -181,6 +192,13 @@ class Keeper:
             self._kept = frozenset()
             self.relist_soon()
         return listing
+
+    def _references(self) -> frozenset[tuple[str, str]]:
+        """The Secrets' names and keys that providers refer to, gathered anew only when a provider changed."""
+        providers = self._world.providers
+        if self._referring is not providers:
+            self._referring, self._referred = providers, referenced_keys(providers.values())
+        return self._referred
 
     def _hand_over(self) -> None:
         self._hub.update(self._world)

@@ -15,6 +15,7 @@ import structlog
 from pointsman_operator.resources import Kind
 from pointsman_operator.resources.kinds import GROUP, INJECTED_SELECTOR, PLURALS, VERSION
 from pointsman_operator.watch.connection import Connector
+from pointsman_operator.watch.kopf_stores import NoDifferences, NoMemories, NoProgress
 from pointsman_operator.world import Change
 
 Deliver = Callable[[Kind, Change | None, Mapping[str, Any]], None]
@@ -91,6 +92,7 @@ class KopfThread:
             tasks = await kopf.spawn_tasks(
                 registry=_registry(self._connector, self._deliver, pods=self._pods),
                 settings=_settings(),
+                memories=NoMemories(),
                 standalone=True,
                 clusterwide=True,
             )
@@ -142,12 +144,16 @@ def _settings() -> kopf.OperatorSettings:
     # kopf takes its finalizer off objects that it has no use for it on. With kopf's own name it would take that of
     # other operators off the namespaces.
     settings.persistence.finalizer = "pointsman.dev/unused"
+    settings.persistence.diffbase_storage = NoDifferences()
+    settings.persistence.progress_storage = NoProgress()
     # Would kill this process some minutes after kopf ended for any reason but being asked to.
     settings.process.ultimate_exiting_timeout = None
     # An API server that restarts is back within seconds, and so should we be.
     settings.networking.error_backoffs = [0.1, 0.2, 0.5, 1, 1, 1, 1, 1]
     settings.networking.request_timeout = 30
     settings.watching.server_timeout = 240
-    settings.watching.chunk_size = 500
+    # Each object's worker keeps the body that it saw last for as long as it waits for the next one.
+    settings.queueing.idle_timeout = 0.1
+    settings.watching.chunk_size = 100
     settings.watching.label_selectors[_PODS] = INJECTED_SELECTOR
     return settings

@@ -99,8 +99,7 @@ class Scan:
         places, self._places = self._places, set()
         found: defaultdict[str, dict[str, Pod]] = defaultdict(dict)
         for namespace in ("", *self._asking()) if everywhere else places:
-            for value in (await self._cluster.list_without_sidecar(namespace)).items:
-                pod = parse_pod(value)
+            for pod in (await self._cluster.list_without_sidecar(namespace, read=parse_pod)).items:
                 there = pod.metadata.namespace
                 if asks(pod.metadata.labels, namespace_labels=self._hub.world.namespace_labels(there)):
                     found[there][pod.metadata.name] = pod

@@ -5,8 +5,19 @@ Whoever observes (the operator's watches, the standalone command's files) hands 
 """
 
 from pointsman_operator.world.differences import Differences, differences
+from pointsman_operator.world.persistent import PersistentMap
 from pointsman_operator.world.references import referenced_keys, trimmed
 from pointsman_operator.world.shelf import Shelf
-from pointsman_operator.world.world import Change, World
+from pointsman_operator.world.world import Change, Resource, World
 
-__all__ = ["Change", "Differences", "Shelf", "World", "differences", "referenced_keys", "trimmed"]
+__all__ = [
+    "Change",
+    "Differences",
+    "PersistentMap",
+    "Resource",
+    "Shelf",
+    "World",
+    "differences",
+    "referenced_keys",
+    "trimmed",
+]

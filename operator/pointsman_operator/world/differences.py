@@ -1,10 +1,11 @@
 """What is different between two worlds, as far as anything follows from it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
 from pointsman_operator.resources import Key, ModelProvider, ModelRoutingPolicy, Namespace, Pod, Secret, Unreadable
+from pointsman_operator.world.persistent import PersistentMap
 from pointsman_operator.world.world import World
 
 T = TypeVar("T")
@@ -28,32 +29,26 @@ class Differences:
 
 
 def differences(before: World, after: World) -> Differences:
-    """Compare two worlds."""
-    policy_objects = _changed(before.policies, after.policies)
-    provider_objects = _changed(before.providers, after.providers)
+    """Compare two worlds. Where one came of the other, what they share is not looked at."""
     return Differences(
-        policies=_telling(policy_objects, before.policies, after.policies, _same_spec),
-        providers=_telling(provider_objects, before.providers, after.providers, _same_spec),
-        namespaces=_telling(
-            _changed(before.namespaces, after.namespaces), before.namespaces, after.namespaces, _same_labels
-        ),
-        secrets=_telling(_changed(before.secrets, after.secrets), before.secrets, after.secrets, _same_data),
-        pods=_telling(_changed(before.pods, after.pods), before.pods, after.pods, _same_pod),
-        policy_objects=policy_objects,
-        provider_objects=provider_objects,
+        policies=_telling(before.policies, after.policies, _same_spec),
+        providers=_telling(before.providers, after.providers, _same_spec),
+        namespaces=_telling(before.namespaces, after.namespaces, _same_labels),
+        secrets=_telling(before.secrets, after.secrets, _same_data),
+        pods=_telling(before.pods, after.pods, _same_pod),
+        policy_objects=frozenset(after.policies.changed(before.policies)),
+        provider_objects=frozenset(after.providers.changed(before.providers)),
     )
 
 
-def _changed(before: Mapping[Key, T], after: Mapping[Key, T]) -> frozenset[Key]:
-    if before is after:
-        return frozenset()
-    return frozenset(key for key in before.keys() | after.keys() if before.get(key) is not after.get(key))
-
-
 def _telling(
-    keys: frozenset[Key], before: Mapping[Key, T], after: Mapping[Key, T], same: Callable[[T, T], bool]
+    before: PersistentMap[Key, T], after: PersistentMap[Key, T], same: Callable[[T, T], bool]
 ) -> frozenset[Key]:
-    return frozenset(key for key in keys if key not in before or key not in after or not same(before[key], after[key]))
+    return frozenset(
+        key
+        for key in after.changed(before)
+        if key not in before or key not in after or not same(before[key], after[key])
+    )
 
 
 def _same_spec(

@@ -23,9 +23,11 @@ from pointsman_operator.resources import (
     parse_provider,
     parse_secret,
 )
+from pointsman_operator.world.persistent import PersistentMap
 from pointsman_operator.world.shelf import Shelf
 
 T = TypeVar("T", ModelRoutingPolicy | Unreadable, ModelProvider | Unreadable, Namespace, Secret, Pod)
+Resource = ModelRoutingPolicy | ModelProvider | Unreadable | Namespace | Secret | Pod
 
 
 class Change(StrEnum):
@@ -55,27 +57,27 @@ class World:
         return all(shelf.listed is not None for shelf in shelves)
 
     @property
-    def policies(self) -> Mapping[Key, ModelRoutingPolicy | Unreadable]:
+    def policies(self) -> PersistentMap[Key, ModelRoutingPolicy | Unreadable]:
         """The policies by namespace and name."""
         return self.policy_shelf.objects
 
     @property
-    def providers(self) -> Mapping[Key, ModelProvider | Unreadable]:
+    def providers(self) -> PersistentMap[Key, ModelProvider | Unreadable]:
         """The providers by name; their namespace is empty."""
         return self.provider_shelf.objects
 
     @property
-    def namespaces(self) -> Mapping[Key, Namespace]:
+    def namespaces(self) -> PersistentMap[Key, Namespace]:
         """The namespaces by name; their own namespace is empty."""
         return self.namespace_shelf.objects
 
     @property
-    def secrets(self) -> Mapping[Key, Secret]:
+    def secrets(self) -> PersistentMap[Key, Secret]:
         """The Secrets of the operator's namespace."""
         return self.secret_shelf.objects
 
     @property
-    def pods(self) -> Mapping[Key, Pod]:
+    def pods(self) -> PersistentMap[Key, Pod]:
         """The pods with a sidecar that have not ended, by namespace and name."""
         return self.pod_shelf.objects
 
@@ -108,7 +110,7 @@ class World:
                 namespaces = _observed(self.namespace_shelf, change, value, parse_namespace)
                 return self if namespaces is self.namespace_shelf else replace(self, namespace_shelf=namespaces)
             case Kind.SECRET:
-                secrets = _observed(self.secret_shelf, change, value, parse_secret)
+                secrets = _observed(self.secret_shelf, change, value, parse_secret, reuse=False)
                 return self if secrets is self.secret_shelf else replace(self, secret_shelf=secrets)
             case Kind.POD:
                 # Its list leaves out those that have ended, and so does the watch, which tells of them once more.
@@ -116,56 +118,77 @@ class World:
                 pods = _observed(self.pod_shelf, change, value, parse_pod)
                 return self if pods is self.pod_shelf else replace(self, pod_shelf=pods)
 
+    def read(self, kind: Kind, value: Mapping[str, Any]) -> Resource:
+        """An object as a list brings it, for `restock`; the one that is known where it is no newer.
+
+        So that whoever lists need not keep what the API server sent, which is many times larger.
+        """
+        match kind:
+            case Kind.POLICY:
+                return _read(self.policy_shelf, value, parse_policy)
+            case Kind.PROVIDER:
+                return _read(self.provider_shelf, value, parse_provider)
+            case Kind.NAMESPACE:
+                return _read(self.namespace_shelf, value, parse_namespace)
+            case Kind.SECRET:
+                # What is kept of a Secret depends on what refers to it, so the same version may hold more than it did.
+                return parse_secret(value)
+            case Kind.POD:
+                return _read(self.pod_shelf, value, parse_pod)
+
     def relist(self, kind: Kind, values: Iterable[Mapping[str, Any]], *, resource_version: str) -> Self:
         """All objects of a kind were listed, as they stood at `resource_version`.
 
         An object without a resourceVersion of its own, as files give it, is as new as the list.
         """
+        return self.restock(kind, (self.read(kind, value) for value in values), resource_version=resource_version)
+
+    def restock(self, kind: Kind, values: Iterable[Any], *, resource_version: str) -> Self:
+        """The same, with what `read` made of the objects."""
         version = _number(resource_version)
+        listed: dict[Key, tuple[Any, int]] = {}
+        for value in values:
+            metadata = value.metadata
+            own = _number(metadata.resource_version) if metadata.resource_version else version
+            listed[metadata.key] = (value, own)
         match kind:
             case Kind.POLICY:
-                return replace(self, policy_shelf=_relisted(self.policy_shelf, values, version, parse_policy))
+                return replace(self, policy_shelf=self.policy_shelf.relist(listed, version=version))
             case Kind.PROVIDER:
-                return replace(self, provider_shelf=_relisted(self.provider_shelf, values, version, parse_provider))
+                return replace(self, provider_shelf=self.provider_shelf.relist(listed, version=version))
             case Kind.NAMESPACE:
-                return replace(self, namespace_shelf=_relisted(self.namespace_shelf, values, version, parse_namespace))
+                return replace(self, namespace_shelf=self.namespace_shelf.relist(listed, version=version))
             case Kind.SECRET:
-                # What is kept of a Secret depends on what refers to it, so the same version may hold more than it did.
-                secrets = _relisted(self.secret_shelf, values, version, parse_secret, reuse=False)
-                return replace(self, secret_shelf=secrets)
+                return replace(self, secret_shelf=self.secret_shelf.relist(listed, version=version))
             case Kind.POD:
-                return replace(self, pod_shelf=_relisted(self.pod_shelf, values, version, parse_pod))
+                return replace(self, pod_shelf=self.pod_shelf.relist(listed, version=version))
 
 
 def _observed(
-    shelf: Shelf[T], change: Change, value: Mapping[str, Any], parse: Callable[[Mapping[str, Any]], T]
-) -> Shelf[T]:
-    parsed = parse(value)
-    key, version = parsed.metadata.key, _number(parsed.metadata.resource_version)
-    if change is Change.DELETED:
-        return shelf.remove(key, version=version)
-    return shelf.put(key, parsed, version=version)
-
-
-def _relisted(
     shelf: Shelf[T],
-    values: Iterable[Mapping[str, Any]],
-    version: int,
+    change: Change,
+    value: Mapping[str, Any],
     parse: Callable[[Mapping[str, Any]], T],
     *,
     reuse: bool = True,
 ) -> Shelf[T]:
-    listed: dict[Key, tuple[T, int]] = {}
-    for value in values:
-        metadata = parse_metadata(value)
-        own = _number(metadata.resource_version) if metadata.resource_version else version
-        known = shelf.objects.get(metadata.key)
-        # Most of what a periodic list brings is known, and reading it again is what would cost.
-        if reuse and known is not None and shelf.versions[metadata.key] == own:
-            listed[metadata.key] = (known, own)
-        else:
-            listed[metadata.key] = (parse(value), own)
-    return shelf.relist(listed, version=version)
+    metadata = parse_metadata(value)
+    key, version = metadata.key, _number(metadata.resource_version)
+    if change is Change.DELETED:
+        return shelf.remove(key, version=version)
+    # kopf tells again of all that a list just brought, and reading it again is what would cost.
+    if reuse and version <= shelf.versions.get(key, -1):
+        return shelf
+    return shelf.put(key, parse(value), version=version)
+
+
+def _read(shelf: Shelf[T], value: Mapping[str, Any], parse: Callable[[Mapping[str, Any]], T]) -> T:
+    # Most of what a periodic list brings is known, and reading it again is what would cost.
+    metadata = parse_metadata(value)
+    known = shelf.objects.get(metadata.key)
+    if known is not None and metadata.resource_version and known.metadata.resource_version == metadata.resource_version:
+        return known
+    return parse(value)
 
 
 def _number(resource_version: str) -> int:

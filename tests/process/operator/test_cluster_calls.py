@@ -45,7 +45,7 @@ async def test_the_pages_of_a_list_are_one_list(api: FakeApi, cluster: Cluster) 
         api.write(NAMESPACES, namespace(name))
     api.page_size = 2
 
-    listing = await cluster.list(Kind.NAMESPACE)
+    listing = await cluster.list(Kind.NAMESPACE, read=dict)
 
     assert [item["metadata"]["name"] for item in listing.items] == list("abcde")
     assert listing.resource_version == "105"
@@ -59,7 +59,7 @@ async def test_each_kind_has_its_place(api: FakeApi, cluster: Cluster) -> None:
 
     api.write(PODS, pod())
 
-    names = {kind: (await cluster.list(kind)).items[0]["metadata"]["name"] for kind in Kind}
+    names = {kind: (await cluster.list(kind, read=dict)).items[0]["metadata"]["name"] for kind in Kind}
 
     assert names == {
         Kind.POLICY: "support",
@@ -76,7 +76,7 @@ async def test_of_pods_only_what_is_looked_at_is_kept(api: FakeApi, cluster: Clu
     whole["metadata"] |= {"managedFields": [{}], "deletionTimestamp": "2026-03-01T10:00:00Z"}
     api.write(PODS, {**whole, "spec": {}})
 
-    (kept,) = (await cluster.list(Kind.POD)).items
+    (kept,) = (await cluster.list(Kind.POD, read=dict)).items
 
     assert kept.keys() == {"metadata"}
     assert kept["metadata"]["annotations"] == looked_at
@@ -85,11 +85,11 @@ async def test_of_pods_only_what_is_looked_at_is_kept(api: FakeApi, cluster: Clu
 
 
 async def test_credentials_that_were_exchanged_are_read_again(api: FakeApi, cluster: Cluster, tmp_path: Path) -> None:
-    await cluster.list(Kind.NAMESPACE)
+    await cluster.list(Kind.NAMESPACE, read=dict)
     api.token = "second"
     api.kubeconfig(tmp_path)
 
-    assert (await cluster.list(Kind.NAMESPACE)).items == []
+    assert (await cluster.list(Kind.NAMESPACE, read=dict)).items == []
 
 
 async def test_credentials_that_are_no_good_are_tried_once_more_and_not_for_ever(
@@ -98,21 +98,21 @@ async def test_credentials_that_are_no_good_are_tried_once_more_and_not_for_ever
     api.token = "unknown to the operator"
 
     with pytest.raises(ClusterError, match="401: Unauthorized"):
-        await cluster.list(Kind.NAMESPACE)
+        await cluster.list(Kind.NAMESPACE, read=dict)
 
 
 async def test_a_missing_permission_says_what_to_do(api: FakeApi, cluster: Cluster) -> None:
     api.failing[SECRETS] = 403
 
     with pytest.raises(ClusterError, match=r"403: made to fail; give the operator's service account"):
-        await cluster.list(Kind.SECRET)
+        await cluster.list(Kind.SECRET, read=dict)
 
 
 async def test_missing_crds_are_named(api: FakeApi, cluster: Cluster) -> None:
     api.failing[POLICIES] = 404
 
     with pytest.raises(ClusterError, match=r"modelroutingpolicies\.pointsman\.dev; install the CRDs"):
-        await cluster.list(Kind.POLICY)
+        await cluster.list(Kind.POLICY, read=dict)
 
 
 async def test_a_server_that_is_away_is_an_error_to_try_again(cluster: Cluster, api: FakeApi) -> None:
@@ -120,7 +120,7 @@ async def test_a_server_that_is_away_is_an_error_to_try_again(cluster: Cluster, 
     api.failing[f"{GROUP}/namespaces/shop/modelroutingpolicies/support/status"] = 503
 
     with pytest.raises(ClusterError, match="503"):
-        await cluster.list(Kind.POLICY)
+        await cluster.list(Kind.POLICY, read=dict)
     with pytest.raises(StatusUnavailableError):
         await cluster.write_status(Kind.POLICY, SUPPORT, resource_version="1", status={})
 
@@ -131,7 +131,7 @@ async def test_an_answer_that_is_not_the_api_servers_is_an_error_to_try_again(
     monkeypatch.setattr(api, "page", {"welcome": "please log in"})
 
     with pytest.raises(ClusterError, match="cannot be read"):
-        await cluster.list(Kind.POLICY)
+        await cluster.list(Kind.POLICY, read=dict)
 
 
 async def test_a_status_is_written_to_the_object_that_was_seen(api: FakeApi, cluster: Cluster) -> None:

@@ -33,7 +33,8 @@ class Kept:
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("BETWEEN_LISTS_SECONDS", "BETWEEN_STREAMS_SECONDS", "FIRST_RETRY_SECONDS", "LAST_RETRY_SECONDS"):
+    pauses = ("BETWEEN_LISTS", "BETWEEN_STREAMS", "FIRST_RETRY", "LAST_RETRY", "QUIET")
+    for name in (f"{pause}_SECONDS" for pause in pauses):
         monkeypatch.setattr(keeper_module, name, 0.01)
 
 
@@ -91,6 +92,18 @@ async def test_what_a_watch_missed_is_found_by_the_next_list(kept: Kept) -> None
         kept.api.delete(POLICIES, "support", told=False)
 
         await until(lambda: not kept.hub.verdicts())
+
+
+async def test_while_one_hint_follows_another_the_cluster_is_not_listed_again(kept: Kept) -> None:
+    async with running(kept):
+        before = kept.api.lists[POLICIES]
+        for _ in range(20):
+            kept.keeper.relist_soon()
+            await asyncio.sleep(0)
+        kept.api.write(POLICIES, policy(), told=False)
+
+        await until(lambda: bool(kept.hub.verdicts()))
+        assert kept.api.lists[POLICIES] == before + 1
 
 
 async def test_of_secrets_only_the_keys_that_providers_refer_to_are_kept(kept: Kept) -> None:

@@ -124,6 +124,19 @@ def test_a_changed_policy_reaches_the_sidecars_that_it_is_for_and_wakes_no_other
     assert kinds(answer_all(hub, session)) == ["snapshot"]
 
 
+def test_a_withdrawal_reaches_a_sidecar_whose_policy_no_longer_names_the_provider() -> None:
+    hub = hub_of(policies=[policy()], providers=[provider(), provider("other")])
+    session = connect(hub)
+    answer_all(hub, session)
+    broken = [used("mini", "gpt-5", provider="other")]
+    write(hub, Kind.POLICY, policy(version=2, generation=2, models=broken))
+
+    allowed = {"from": "Selector", "selector": {"matchLabels": {"ai": "on"}}}
+    write(hub, Kind.PROVIDER, provider(version=3, generation=2, allowed=allowed))
+
+    assert keys(answer_all(hub, session)) == {}
+
+
 def test_while_an_answer_is_due_only_the_latest_change_counts() -> None:
     hub = hub_of(policies=[policy()], providers=[provider()])
     session = connect(hub)

@@ -73,9 +73,11 @@ def test_sidecars_are_counted_by_what_they_have_applied() -> None:
     connect(hub, "a")
     connect(hub, "b")
     waiting = connect(hub, "c", answer="nothing")
+    (verdict,) = hub.verdicts_in("shop")
+    assert verdict.compiled is not None
 
     pending = status_of(hub)
-    hub.answer(waiting, control.Ack(nonce="1"))
+    hub.answer(waiting, control.Ack(nonce=verdict.compiled.version))
     done = status_of(hub)
 
     assert conditions(pending)["Programmed"] == ("False", "Pending")
