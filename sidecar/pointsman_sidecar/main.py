@@ -14,7 +14,7 @@ from pointsman_sidecar.control.in_force import InForce
 from pointsman_sidecar.control.store import SnapshotStore
 from pointsman_sidecar.control.stream import Backoff, ControlStream
 from pointsman_sidecar.control.trust import OperatorTls, Trust
-from pointsman_sidecar.doors.grpc_door import AddressInUseError
+from pointsman_sidecar.doors.known_errors import AddressInUseError
 from pointsman_sidecar.doors.status_page import StatusPageError
 from pointsman_sidecar.serving import serving
 from pointsman_sidecar.settings import Settings, SettingsError, parse

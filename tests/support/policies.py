@@ -20,7 +20,7 @@ from pointsman_sidecar.routing.policy import (
 )
 
 EVERY_MODALITY = frozenset(Modality)
-EVERY_FEATURE = frozenset(Feature)
+EVERY_FEATURE = frozenset(Feature) - {Feature.EMBEDDINGS}
 
 
 def price(*, input_: str = "1", cached_input: str = "0.5", output: str = "2") -> Price:

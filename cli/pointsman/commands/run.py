@@ -15,7 +15,7 @@ from pointsman.worlds import OPERATOR_NAMESPACE, Generations, Pod, Secret, pod_o
 from pointsman_operator.compile import Compiled, compile_policy, grant_access
 from pointsman_operator.resources import ModelRoutingPolicy
 from pointsman_operator.world import World
-from pointsman_sidecar.doors.grpc_door import AddressInUseError
+from pointsman_sidecar.doors.known_errors import AddressInUseError
 from pointsman_sidecar.doors.status_page import StatusPageError
 from pointsman_sidecar.serving import Served
 from pointsman_sidecar.settings import Address

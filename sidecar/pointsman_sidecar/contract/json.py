@@ -6,11 +6,32 @@ from typing import Any
 import msgspec
 
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_values = msgspec.json.Decoder()
 _encoder = msgspec.json.Encoder()
+
+
+class NotJsonError(ValueError):
+    """The bytes are no JSON. The text says why, and where."""
 
 
 class NotAnObjectError(ValueError):
     """The bytes are no JSON object. The text says what they are."""
+
+
+def decode(raw: bytes) -> Any:
+    """All of a JSON document.
+
+    Raises:
+        NotJsonError: it is none, or none that can be held.
+    """
+    try:
+        return _values.decode(raw)
+    except UnicodeDecodeError:
+        raise NotJsonError("it is not UTF-8") from None
+    except RecursionError:
+        raise NotJsonError("it is nested too deeply") from None
+    except (msgspec.DecodeError, ValueError) as error:
+        raise NotJsonError(str(error)) from None
 
 
 def members(raw: bytes) -> dict[str, msgspec.Raw]:

@@ -383,7 +383,7 @@ def test_features_tell_what_the_routing_needs_to_know() -> None:
     )
 
     assert read.modalities == set(Modality)
-    assert read.needs == set(Feature)
+    assert read.needs == set(Feature) - {Feature.EMBEDDINGS}
     assert read.max_output_tokens == 77
     assert (read.model, read.user, read.session, read.severity) == ("flagship", "ada", "s-1", Severity.HIGH)
     assert read.metadata == {"task": "invoice"}

@@ -1,0 +1,33 @@
+"""Nothing leaves a door but errors that a caller may see."""
+
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+
+from pointsman_sidecar.contract.errors import CompletionError, Kind
+
+
+class AddressInUseError(Exception):
+    """A door's address cannot be bound. The text names it."""
+
+
+@contextmanager
+def known_errors(log: structlog.stdlib.BoundLogger) -> Iterator[None]:
+    """Make an internal error of whatever else is raised, and log where it was.
+
+    Raises:
+        CompletionError: always, where anything is raised but cancellation.
+    """
+    try:
+        yield
+    except CompletionError:
+        raise
+    except Exception as error:
+        # Where, and no message: an exception may quote what it stumbled over.
+        stack = "".join(traceback.format_tb(error.__traceback__))
+        log.error("internal error", error=type(error).__name__, stack=stack)  # noqa: TRY400 - for that reason
+        raise CompletionError(
+            Kind.INTERNAL, "INTERNAL", "the sidecar failed on this request; its log says where"
+        ) from error
