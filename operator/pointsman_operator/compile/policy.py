@@ -156,8 +156,8 @@ def _capability_problems(policy: ModelRoutingPolicy, sources: Mapping[str, Sourc
             yield Problem(
                 path=path,
                 reason=INCAPABLE_MODEL,
-                message=f"{model} gives embeddings and no answers; name a model that answers, since requests for embeddings "
-                "name theirs themselves",
+                message=f"{model} gives embeddings and no answers; name a model that answers: "
+                "requests for embeddings name theirs themselves",
             )
     for index, route in enumerate(policy.spec.routes):
         fallbacks = policy.spec.resilience.fallbacks if route.fallbacks is None else route.fallbacks

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from pointsman_api.v1 import completions_pb2, decision_pb2
-from pointsman_sidecar.completing.deciding import decide
+from pointsman_sidecar.completing.deciding import decide, policy_of
 from pointsman_sidecar.completing.failures import no_answer
 from pointsman_sidecar.contract.decisions import Attempt, Progress, decision
 from pointsman_sidecar.contract.errors import CompletionError, Kind
@@ -19,7 +19,7 @@ from pointsman_sidecar.providers.clients import ProviderClients
 from pointsman_sidecar.providers.outcomes import Outcome, ProviderFailure
 from pointsman_sidecar.routing.features import Features
 from pointsman_sidecar.routing.plan import Step
-from pointsman_sidecar.routing.policy import Provider
+from pointsman_sidecar.routing.policy import Model, Provider
 from pointsman_sidecar.telemetry.arrivals import Arrival
 from pointsman_sidecar.telemetry.observer import Observation, Observer
 
@@ -120,6 +120,14 @@ class Completions:
         """
         progress, features = decide(form, in_force=self._in_force, new_id=self._new_id)
         return explanation(progress, features)
+
+    def models(self) -> tuple[Model, ...]:
+        """The models of the policy in force.
+
+        Raises:
+            CompletionError: there is no policy.
+        """
+        return tuple(policy_of(self._in_force).models.values())
 
     @contextmanager
     def _serving(self, form: Form[_Answer, _Chunk], caller: Caller) -> Iterator[_Serving[_Answer, _Chunk]]:

@@ -11,6 +11,7 @@ from pointsman_sidecar.contract.requests import InvalidRequestError
 from pointsman_sidecar.control.in_force import InForce
 from pointsman_sidecar.routing.features import Features
 from pointsman_sidecar.routing.plan import PlanError, plan
+from pointsman_sidecar.routing.policy import Policy
 
 
 def decide(form: Form[Any, Any], *, in_force: InForce, new_id: Callable[[], str]) -> tuple[Progress, Features]:
@@ -25,14 +26,23 @@ def decide(form: Form[Any, Any], *, in_force: InForce, new_id: Callable[[], str]
         raise CompletionError(
             Kind.INVALID_ARGUMENT, "MALFORMED_REQUEST", str(error), violations=error.violations
         ) from error
-    policy = in_force.policy
-    if policy is None:
-        if in_force.waiting:
-            raise CompletionError(Kind.UNAVAILABLE, "NOT_READY", in_force.no_policy)
-        raise CompletionError(Kind.FAILED_PRECONDITION, "NO_POLICY", in_force.no_policy)
+    policy = policy_of(in_force)
     request_id = new_id()
     try:
         planned = plan(policy, features, request_id=request_id)
     except PlanError as error:
         raise unplannable(error) from error
     return Progress(id=request_id, policy=policy, plan=planned), features
+
+
+def policy_of(in_force: InForce) -> Policy:
+    """The policy in force.
+
+    Raises:
+        CompletionError: there is none.
+    """
+    if in_force.policy is not None:
+        return in_force.policy
+    if in_force.waiting:
+        raise CompletionError(Kind.UNAVAILABLE, "NOT_READY", in_force.no_policy)
+    raise CompletionError(Kind.FAILED_PRECONDITION, "NO_POLICY", in_force.no_policy)

@@ -47,10 +47,13 @@ def no_answer(failures: Sequence[tuple[Step, ProviderFailure]], *, decision: dec
             decision=decision,
             code=TOO_LONG,
         )
+    reason = "NO_MODEL_ANSWERED"
+    if all(failure.outcome is Outcome.RATE_LIMITED for _, failure in failures):
+        reason = "RATE_LIMITED"
     waits = [failure.retry_after for _, failure in failures if failure.retry_after is not None]
     return CompletionError(
         Kind.UNAVAILABLE,
-        "NO_MODEL_ANSWERED",
+        reason,
         f"no model answered: {tried}",
         retry_after=min(waits, default=None),
         decision=decision,

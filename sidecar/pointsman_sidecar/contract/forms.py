@@ -45,7 +45,8 @@ class ReadChunk(Generic[Chunk_co]):
     """A piece of a streamed answer.
 
     `content` is what goes on to the caller, None where nothing does. `begins` says whether it holds something of an
-    answer: a role alone, or nothing, is no token yet. `seen` and `ended` are the numbers of the answers that it speaks of.
+    answer: a role alone, or nothing, is no token yet. `seen` and `ended` are the numbers of the answers that it speaks
+    of.
     """
 
     content: Chunk_co | None

@@ -11,8 +11,8 @@ class Features:
     """A request, without its content.
 
     `model` is the model that the request names, empty where it leaves the choice to the policy. A name `is_wish` where
-    the app may know nothing of policies: one that may not pin is passed over. `max_output_tokens` is what it asks for, None
-    where it says nothing. Sizes are in bytes and tokens; the tokens are an estimate.
+    the app may know nothing of policies: one that may not pin is passed over. `max_output_tokens` is what it asks for,
+    None where it says nothing. Sizes are in bytes and tokens; the tokens are an estimate.
     """
 
     request_bytes: int

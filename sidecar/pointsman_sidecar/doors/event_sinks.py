@@ -1,0 +1,88 @@
+"""Where a stream goes over HTTP: server-sent events to one caller."""
+
+import asyncio
+from collections.abc import Mapping
+
+from aiohttp import web
+
+from pointsman_api.v1 import decision_pb2
+from pointsman_sidecar.contract import json
+from pointsman_sidecar.contract.chat_answers import ChatChunk
+from pointsman_sidecar.contract.decision_json import decision_json
+from pointsman_sidecar.doors.decision_headers import decision_headers
+
+_HEADERS = {"Content-Type": "text/event-stream", "Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+
+
+class EventStream:
+    """One answer as server-sent events. Nothing is sent before `open`, so that an error before it has a status."""
+
+    def __init__(self, request: web.Request) -> None:
+        self._request = request
+        self.response: web.StreamResponse | None = None
+
+    async def open(self, headers: Mapping[str, str]) -> None:
+        """Send the status and the headers."""
+        self.response = web.StreamResponse(headers={**_HEADERS, **headers})
+        try:
+            await self.response.prepare(self._request)
+        except ConnectionError as error:
+            raise asyncio.CancelledError from error
+
+    async def write(self, data: bytes, *, event: bytes = b"") -> None:
+        """Send one event; waits while the caller reads no further."""
+        if b"\n" in data:
+            data = data.replace(b"\n", b"\ndata: ")
+        await self._send((b"event: " + event + b"\n" if event else b"") + b"data: " + data + b"\n\n")
+
+    async def close(self) -> None:
+        """End the answer."""
+        if self.response is not None:
+            try:
+                await self.response.write_eof()
+            except ConnectionError as error:
+                raise asyncio.CancelledError from error
+
+    async def _send(self, text: bytes) -> None:
+        if self.response is None:
+            raise RuntimeError("a stream is written to before it is open")
+        try:
+            await self.response.write(text)
+        except ConnectionError as error:
+            # The caller went away, and this write knew before the server's own notice came.
+            raise asyncio.CancelledError from error
+
+
+class ChatSink:
+    """Sends a chat completion's chunks as they came.
+
+    The chunk that says what the answer cost comes last, to those who asked for it or for the decision, which it holds.
+    """
+
+    def __init__(self, stream: EventStream, *, include_usage: bool, with_decision: bool) -> None:
+        self._stream = stream
+        self._include_usage = include_usage
+        self._with_decision = with_decision
+        self._usage: bytes | None = None
+
+    async def started(self, decision: decision_pb2.Decision) -> None:
+        """See `Sink`."""
+        await self._stream.open(decision_headers(decision))
+
+    async def chunk(self, chunk: ChatChunk) -> None:
+        """See `Sink`."""
+        if chunk.is_usage:
+            self._usage = chunk.raw
+        else:
+            await self._stream.write(chunk.raw)
+
+    async def finished(self, decision: decision_pb2.Decision) -> None:
+        """See `Sink`."""
+        if self._with_decision:
+            # A provider that counts no tokens sends no such chunk, and the decision is asked for all the same.
+            last = self._usage or b'{"id":"","object":"chat.completion.chunk","created":0,"model":"","choices":[]}'
+            await self._stream.write(json.extended(last, "pointsman", decision_json(decision)))
+        elif self._usage is not None and self._include_usage:
+            await self._stream.write(self._usage)
+        await self._stream.write(b"[DONE]")
+        await self._stream.close()
