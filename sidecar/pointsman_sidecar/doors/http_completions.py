@@ -10,6 +10,7 @@ from pointsman_sidecar.completing.completions import Caller, Completions, Sink
 from pointsman_sidecar.contract import json
 from pointsman_sidecar.contract.chat_form import ChatForm
 from pointsman_sidecar.contract.decision_json import decision_json
+from pointsman_sidecar.contract.embeddings_form import EmbeddingsForm
 from pointsman_sidecar.contract.errors import CompletionError, Kind
 from pointsman_sidecar.contract.forms import Form
 from pointsman_sidecar.contract.hints import PREFIX, wants_body
@@ -42,6 +43,10 @@ class HttpCompletions:
         stream = EventStream(request)
         sink = ChatSink(stream, include_usage=form.include_usage, with_decision=wants_body(headers))
         return await self._streamed(request, form, stream=stream, sink=sink)
+
+    async def embeddings(self, request: web.Request) -> web.StreamResponse:
+        """POST /v1/embeddings."""
+        return await self._whole(request, EmbeddingsForm(await _body(request), _own_headers(request)))
 
     async def _whole(self, request: web.Request, form: Form[bytes, Any]) -> web.Response:
         caller = Caller(arrival=_arrival(request, EventStream(request)))
