@@ -15,6 +15,7 @@ from pointsman_sidecar.contract.forms import ProviderRequest
 from pointsman_sidecar.contract.hints import Hints, check_hints
 from pointsman_sidecar.contract.provider_requests import cap_changes
 from pointsman_sidecar.contract.requests import AUTO, InvalidRequestError, Violation
+from pointsman_sidecar.contract.shapes import NOTHING
 from pointsman_sidecar.routing.capability import output_cap
 from pointsman_sidecar.routing.estimates import PER_MESSAGE, audio_tokens, image_tokens, text_tokens
 from pointsman_sidecar.routing.features import Features
@@ -37,7 +38,7 @@ class _Part(msgspec.Struct):
     refusal: str | None = None
     image_url: _Image | str | None = None
     input_audio: _Audio | None = None
-    file: msgspec.Raw | None = None
+    file: msgspec.Raw = NOTHING
 
 
 class _Message(msgspec.Struct):
@@ -45,12 +46,12 @@ class _Message(msgspec.Struct):
     content: str | list[str | _Part] | None = None
     name: str | None = None
     refusal: str | None = None
-    tool_calls: msgspec.Raw | None = None
+    tool_calls: msgspec.Raw = NOTHING
 
 
 class _Format(msgspec.Struct):
     type: str = ""
-    json_schema: msgspec.Raw | None = None
+    json_schema: msgspec.Raw = NOTHING
 
 
 class _StreamOptions(msgspec.Struct):
@@ -133,7 +134,7 @@ def chat_call(
         changes += cap_changes(features, model=model, policy_cap=policy_cap, cap=cap)
     if stream and not request.include_usage:
         given = body.get("stream_options")
-        options = json.members(bytes(given)) if given is not None and bytes(given) != b"null" else {}
+        options = json.members(bytes(given)) if given is not None and shapes.is_given(given) else {}
         body["stream_options"] = {**options, "include_usage": True}
         changes.append(
             decision_pb2.Change(
@@ -214,9 +215,9 @@ def _measured(part: str | _Part, modalities: set[Modality]) -> int:
     return tokens
 
 
-def json_tokens(raw: msgspec.Raw | None) -> int:
+def json_tokens(raw: msgspec.Raw) -> int:
     """Tokens of JSON that is passed on as it is."""
-    return text_tokens(bytes(raw).decode(errors="replace")) if raw is not None else 0
+    return text_tokens(bytes(raw).decode(errors="replace")) if shapes.is_given(raw) else 0
 
 
 def _needs(body: _Body) -> Iterator[Feature]:

@@ -8,6 +8,8 @@ import msgspec
 from pointsman_sidecar.contract import json
 from pointsman_sidecar.contract.requests import InvalidRequestError, Violation
 
+# A member that stays as it came and may be left out; msgspec has no union of Raw with None.
+NOTHING = msgspec.Raw()
 _Shape = TypeVar("_Shape", bound=msgspec.Struct)
 _PLACE = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<where>.*)`)?$", re.DOTALL)
 _WORDS = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
@@ -37,3 +39,8 @@ def _violation(error: msgspec.DecodeError) -> Violation:
     what, where = (found["what"], found["where"]) if found else (str(error), None)
     what = _WORD.sub(lambda word: _WORDS[word[0]], what)
     return Violation(where or "body", f"does not fit: {what[:1].lower()}{what[1:]}")
+
+
+def is_given(raw: msgspec.Raw) -> bool:
+    """Whether a member is there and is not null."""
+    return bytes(raw) not in {b"", b"null"}

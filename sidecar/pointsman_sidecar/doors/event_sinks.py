@@ -1,15 +1,23 @@
 """Where a stream goes over HTTP: server-sent events to one caller."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol, TypeVar
 
+import msgspec
 from aiohttp import web
 
 from pointsman_api.v1 import decision_pb2
+from pointsman_sidecar.completing.completions import Sink
 from pointsman_sidecar.contract import json
 from pointsman_sidecar.contract.chat_answers import ChatChunk
 from pointsman_sidecar.contract.decision_json import decision_json
+from pointsman_sidecar.contract.errors import CompletionError
+from pointsman_sidecar.contract.responses_events import Event, ResponseEvents
 from pointsman_sidecar.doors.decision_headers import decision_headers
+from pointsman_sidecar.doors.openai_errors import error_body
+
+_Chunk_contra = TypeVar("_Chunk_contra", contravariant=True)
 
 _HEADERS = {"Content-Type": "text/event-stream", "Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
@@ -53,6 +61,13 @@ class EventStream:
             raise asyncio.CancelledError from error
 
 
+class HttpSink(Sink[_Chunk_contra], Protocol[_Chunk_contra]):
+    """A sink that can also say that no more will come."""
+
+    async def failed(self, error: CompletionError) -> None:
+        """The answer breaks off."""
+
+
 class ChatSink:
     """Sends a chat completion's chunks as they came.
 
@@ -86,3 +101,39 @@ class ChatSink:
             await self._stream.write(self._usage)
         await self._stream.write(b"[DONE]")
         await self._stream.close()
+
+    async def failed(self, error: CompletionError) -> None:
+        """See `HttpSink`. OpenAI's clients raise what an event says under `error`."""
+        await self._stream.write(json.encode(error_body(error, with_decision=self._with_decision)))
+        await self._stream.close()
+
+
+class ResponseSink:
+    """Sends a response's events. The decision, if asked for, stands in the final response."""
+
+    def __init__(self, stream: EventStream, *, repeated: Mapping[str, msgspec.Raw], with_decision: bool) -> None:
+        self._stream = stream
+        self._events = ResponseEvents(repeated)
+        self._with_decision = with_decision
+
+    async def started(self, decision: decision_pb2.Decision) -> None:
+        """See `Sink`."""
+        await self._stream.open(decision_headers(decision))
+
+    async def chunk(self, chunk: Mapping[str, Any]) -> None:
+        """See `Sink`."""
+        await self._write(self._events.feed(chunk))
+
+    async def finished(self, decision: decision_pb2.Decision) -> None:
+        """See `Sink`."""
+        await self._write(self._events.finish({"pointsman": decision_json(decision)} if self._with_decision else {}))
+        await self._stream.close()
+
+    async def failed(self, error: CompletionError) -> None:
+        """See `HttpSink`."""
+        await self._write(self._events.fail("server_error", str(error)))
+        await self._stream.close()
+
+    async def _write(self, events: Iterable[Event]) -> None:
+        for event in events:
+            await self._stream.write(json.encode(event), event=event["type"].encode())

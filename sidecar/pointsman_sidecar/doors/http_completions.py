@@ -6,7 +6,7 @@ from typing import Any
 import structlog
 from aiohttp import web
 
-from pointsman_sidecar.completing.completions import Caller, Completions, Sink
+from pointsman_sidecar.completing.completions import Caller, Completions
 from pointsman_sidecar.contract import json
 from pointsman_sidecar.contract.chat_form import ChatForm
 from pointsman_sidecar.contract.decision_json import decision_json
@@ -14,8 +14,9 @@ from pointsman_sidecar.contract.embeddings_form import EmbeddingsForm
 from pointsman_sidecar.contract.errors import CompletionError, Kind
 from pointsman_sidecar.contract.forms import Form
 from pointsman_sidecar.contract.hints import PREFIX, wants_body
+from pointsman_sidecar.contract.responses_form import ResponsesForm
 from pointsman_sidecar.doors.decision_headers import decision_headers
-from pointsman_sidecar.doors.event_sinks import ChatSink, EventStream
+from pointsman_sidecar.doors.event_sinks import ChatSink, EventStream, HttpSink, ResponseSink
 from pointsman_sidecar.doors.known_errors import known_errors
 from pointsman_sidecar.doors.openai_errors import error_body, error_headers, status_of
 from pointsman_sidecar.telemetry import conventions
@@ -44,6 +45,16 @@ class HttpCompletions:
         sink = ChatSink(stream, include_usage=form.include_usage, with_decision=wants_body(headers))
         return await self._streamed(request, form, stream=stream, sink=sink)
 
+    async def responses(self, request: web.Request) -> web.StreamResponse:
+        """POST /v1/responses."""
+        headers = _own_headers(request)
+        form = ResponsesForm(await _body(request), headers)
+        if not form.streams:
+            return await self._whole(request, form)
+        stream = EventStream(request)
+        sink = ResponseSink(stream, repeated=form.repeated, with_decision=wants_body(headers))
+        return await self._streamed(request, form, stream=stream, sink=sink)
+
     async def embeddings(self, request: web.Request) -> web.StreamResponse:
         """POST /v1/embeddings."""
         return await self._whole(request, EmbeddingsForm(await _body(request), _own_headers(request)))
@@ -61,7 +72,7 @@ class HttpCompletions:
         return web.Response(body=body, content_type=_JSON, headers=decision_headers(answered.decision))
 
     async def _streamed(
-        self, request: web.Request, form: Form[Any, Any], *, stream: EventStream, sink: Sink[Any]
+        self, request: web.Request, form: Form[Any, Any], *, stream: EventStream, sink: HttpSink[Any]
     ) -> web.StreamResponse:
         try:
             with known_errors(self._log):
@@ -69,9 +80,7 @@ class HttpCompletions:
         except CompletionError as error:
             if stream.response is None:
                 return _refusal(request, error)
-            # OpenAI's clients raise what an event says under `error`.
-            await stream.write(json.encode(error_body(error, with_decision=wants_body(_own_headers(request)))))
-            await stream.close()
+            await sink.failed(error)
         return stream.response or web.Response(status=_OK)
 
 

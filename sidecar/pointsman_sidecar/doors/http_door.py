@@ -35,6 +35,7 @@ async def http_door(
     app.add_routes(
         [
             web.post("/v1/chat/completions", serve.chat),
+            web.post("/v1/responses", serve.responses),
             web.post("/v1/embeddings", serve.embeddings),
             web.get("/v1/models", models.listed),
             web.get("/v1/models/{id:.+}", models.shown),
