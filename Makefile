@@ -24,8 +24,11 @@ demo: $(VENV)/.installed ## Route 60 real prompts on this machine: provider, con
 .PHONY: setup
 setup: $(VENV)/.installed ## Make the virtual environment, from the locked requirements.
 
+# OpenAI's client for Node is tried where there is Node.
+NODE_MODULES := $(if $(shell command -v npm),node_modules/.installed)
+
 .PHONY: test
-test: $(VENV)/.installed ## Run the tests that need nothing but Python (pure, and processes on localhost).
+test: $(VENV)/.installed $(NODE_MODULES) ## Run the tests that need nothing but Python (pure, and processes on localhost).
 	@$(BIN)/python -m pytest
 
 .PHONY: test-pure
