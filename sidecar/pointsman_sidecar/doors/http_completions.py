@@ -1,6 +1,6 @@
 """Completions over HTTP: each request in its form, through the one path, and back in OpenAI's words."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
@@ -60,7 +60,7 @@ class HttpCompletions:
         return await self._whole(request, EmbeddingsForm(await _body(request), _own_headers(request)))
 
     async def _whole(self, request: web.Request, form: Form[bytes, Any]) -> web.Response:
-        caller = Caller(arrival=_arrival(request, EventStream(request)))
+        caller = Caller(arrival=_arrival(request, begun=lambda: False))
         try:
             with known_errors(self._log):
                 answered = await self._completions.complete(form, caller=caller)
@@ -74,9 +74,10 @@ class HttpCompletions:
     async def _streamed(
         self, request: web.Request, form: Form[Any, Any], *, stream: EventStream, sink: HttpSink[Any]
     ) -> web.StreamResponse:
+        caller = Caller(arrival=_arrival(request, begun=lambda: stream.response is not None))
         try:
             with known_errors(self._log):
-                await self._completions.stream(form, caller=Caller(arrival=_arrival(request, stream)), sink=sink)
+                await self._completions.stream(form, caller=caller, sink=sink)
         except CompletionError as error:
             if stream.response is None:
                 return _refusal(request, error)
@@ -107,14 +108,14 @@ def _own_headers(request: web.Request) -> Mapping[str, str]:
     return {name.lower(): value for name, value in request.headers.items() if name.lower().startswith(PREFIX)}
 
 
-def _arrival(request: web.Request, stream: EventStream) -> Arrival:
+def _arrival(request: web.Request, *, begun: Callable[[], bool]) -> Arrival:
     route = request.path
 
     def ended(code: str, reason: str) -> Mapping[str, str | int]:
-        if code in Kind.__members__ and stream.response is None:
+        # A stream's status is sent with its first token. Who went away before it got none.
+        if code in Kind.__members__ and not begun():
             return {conventions.HTTP_RESPONSE_STATUS_CODE: status_of(Kind[code], reason).status}
-        # A stream's status is sent with its first token, and one whose caller went away may have none.
-        return {} if code == "CANCELLED" and stream.response is None else {conventions.HTTP_RESPONSE_STATUS_CODE: _OK}
+        return {} if code == "CANCELLED" and not begun() else {conventions.HTTP_RESPONSE_STATUS_CODE: _OK}
 
     return Arrival(
         name=f"{request.method} {route}",

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -28,6 +29,7 @@ async def test_an_example_says_what_it_should(sidecar: Sidecar, page: str, says:
     assert says in said.decode()
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl")
 async def test_curl_is_called_as_the_docs_say(sidecar: Sidecar) -> None:
     page = (ROOT / "docs/http.md").read_text(encoding="utf-8")
     command = page.partition("$ curl ")[2].partition("```")[0]

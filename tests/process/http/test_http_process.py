@@ -103,3 +103,27 @@ async def test_a_stream_that_runs_ends_well_while_the_door_is_closed(pod: Pod, s
     async with aiohttp.ClientSession() as session:
         with pytest.raises(aiohttp.ClientConnectorError):
             await session.get(f"{pod.process.http_url}/models")
+
+
+async def test_an_answer_that_does_not_end_in_time_is_cut(stub: StubProvider) -> None:
+    stub.set_faults(Fault(hang=3))
+    async with (
+        running_operator() as operator,
+        running_process(operator=operator.address, arguments=("--grace", "0.2")) as process,
+        AsyncOpenAI(base_url=process.http_url, api_key=APP_KEY, max_retries=0) as client,
+    ):
+        connection = await operator.connection()
+        connection.send(
+            access=control_pb2.AccessUpdate(providers=[control_pb2.ProviderAccess(provider="openai", api_key=KEY)])
+        )
+        connection.send(snapshot=update(snapshot(base_url=stub.base_url)))
+        await connection.answer()
+        stream: Any = await client.chat.completions.create(model="auto", messages=QUESTION, stream=True)
+        await anext(aiter(stream))
+
+        process.terminate()
+
+        assert await process.exit_code() == 0
+        with pytest.raises(openai.APIConnectionError):
+            [chunk async for chunk in stream]
+    await stub.until(lambda: stub.open_requests == 0)
