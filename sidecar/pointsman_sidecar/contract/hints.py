@@ -41,6 +41,7 @@ def read_hints(headers: Mapping[str, str]) -> Hints:
         for name in headers
         if name.startswith(PREFIX) and name not in HEADERS
     ]
+    wrong += [Violation(name, "is not UTF-8") for name, text in headers.items() if not _is_text(text)]
     severity: Severity | None = None
     if (text := headers.get(SEVERITY)) is not None:
         severity = Severity.__members__.get(text.strip().upper())
@@ -57,6 +58,15 @@ def read_hints(headers: Mapping[str, str]) -> Hints:
     if wrong:
         raise InvalidRequestError(tuple(wrong))
     return Hints(user=headers.get(USER, ""), session=headers.get(SESSION, ""), severity=severity, metadata=metadata)
+
+
+def _is_text(text: str) -> bool:
+    # What a server could not read as UTF-8 stands in its place as surrogates, which nothing could write again.
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def wants_body(headers: Mapping[str, str]) -> bool:

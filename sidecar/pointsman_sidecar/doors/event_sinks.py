@@ -29,6 +29,13 @@ class EventStream:
         self._request = request
         self.response: web.StreamResponse | None = None
 
+    @property
+    def sent(self) -> web.StreamResponse:
+        """What was sent, once something was."""
+        if self.response is None:
+            raise RuntimeError("a stream is asked for what it sent before it is open")
+        return self.response
+
     async def open(self, headers: Mapping[str, str]) -> None:
         """Send the status and the headers."""
         self.response = web.StreamResponse(headers={**_HEADERS, **headers})
@@ -45,17 +52,14 @@ class EventStream:
 
     async def close(self) -> None:
         """End the answer."""
-        if self.response is not None:
-            try:
-                await self.response.write_eof()
-            except ConnectionError as error:
-                raise asyncio.CancelledError from error
+        try:
+            await self.sent.write_eof()
+        except ConnectionError as error:
+            raise asyncio.CancelledError from error
 
     async def _send(self, text: bytes) -> None:
-        if self.response is None:
-            raise RuntimeError("a stream is written to before it is open")
         try:
-            await self.response.write(text)
+            await self.sent.write(text)
         except ConnectionError as error:
             # The caller went away, and this write knew before the server's own notice came.
             raise asyncio.CancelledError from error

@@ -82,7 +82,7 @@ class HttpCompletions:
             if stream.response is None:
                 return _refusal(request, error)
             await sink.failed(error)
-        return stream.response or web.Response(status=_OK)
+        return stream.sent
 
 
 def _refusal(request: web.Request, error: CompletionError) -> web.Response:

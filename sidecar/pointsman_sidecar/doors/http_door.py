@@ -6,13 +6,14 @@ from contextlib import asynccontextmanager
 
 import structlog
 from aiohttp import hdrs, web
+from aiohttp.typedefs import Middleware
 
 from pointsman_sidecar.completing.completions import Completions
 from pointsman_sidecar.contract import json
 from pointsman_sidecar.doors.http_completions import HttpCompletions
 from pointsman_sidecar.doors.http_models import HttpModels
-from pointsman_sidecar.doors.known_errors import AddressInUseError
-from pointsman_sidecar.doors.openai_errors import Status, refusal
+from pointsman_sidecar.doors.known_errors import AddressInUseError, internal
+from pointsman_sidecar.doors.openai_errors import Status, error_body, refusal
 
 # Above the largest that a policy can allow (64 MiB), so that a policy's own sentence refuses what is too large for it.
 _MOST_BYTES = 72 * 1024 * 1024
@@ -30,7 +31,7 @@ async def http_door(
     Raises:
         AddressInUseError: it cannot be bound.
     """
-    app = web.Application(client_max_size=_MOST_BYTES, middlewares=[_in_openais_shape])
+    app = web.Application(client_max_size=_MOST_BYTES, middlewares=[_in_openais_shape(log)])
     serve, models = HttpCompletions(completions, log=log), HttpModels(completions)
     app.add_routes(
         [
@@ -55,21 +56,27 @@ async def http_door(
         await runner.cleanup()
 
 
-@web.middleware
-async def _in_openais_shape(request: web.Request, handler: _Handler) -> web.StreamResponse:
-    """Refuse what is no request to this API in the words that its clients read."""
-    try:
-        if hdrs.ORIGIN in request.headers:
-            # Any page that a browser shows could spend tokens here, and no app of a pod is one.
-            return _refused(403, "browser_not_allowed", "this door is for the apps of its pod and serves no browser")
-        return await handler(request)
-    except web.HTTPException as error:
-        return _refused(
-            error.status, _CODES.get(error.status, "invalid_request"), _sentence(request, error), error.headers
-        )
-    except ConnectionError as error:
-        # The caller went away while its request was still coming.
-        raise asyncio.CancelledError from error
+def _in_openais_shape(log: structlog.stdlib.BoundLogger) -> Middleware:
+    """Refuse what is no request to this API in the words that its clients read, and let no error of ours out."""
+
+    @web.middleware
+    async def shaped(request: web.Request, handler: _Handler) -> web.StreamResponse:
+        try:
+            if hdrs.ORIGIN in request.headers:
+                # Any page that a browser shows could spend tokens here, and no app of a pod is one.
+                return _refused(403, "browser_not_allowed", "this door is for the apps of its pod, not for browsers")
+            return await handler(request)
+        except web.HTTPException as error:
+            code = _CODES.get(error.status, "invalid_request")
+            return _refused(error.status, code, _sentence(request, error), error.headers)
+        except ConnectionError as error:
+            # The caller went away while its request was still coming.
+            raise asyncio.CancelledError from error
+        except Exception as error:  # noqa: BLE001 - the server would log its message, which may quote a prompt
+            told = internal(error, log)
+            return web.Response(status=500, body=json.encode(error_body(told)), content_type="application/json")
+
+    return shaped
 
 
 def _sentence(request: web.Request, error: web.HTTPException) -> str:

@@ -25,9 +25,11 @@ def known_errors(log: structlog.stdlib.BoundLogger) -> Iterator[None]:
     except CompletionError:
         raise
     except Exception as error:
-        # Where, and no message: an exception may quote what it stumbled over.
-        stack = "".join(traceback.format_tb(error.__traceback__))
-        log.error("internal error", error=type(error).__name__, stack=stack)  # noqa: TRY400 - for that reason
-        raise CompletionError(
-            Kind.INTERNAL, "INTERNAL", "the sidecar failed on this request; its log says where"
-        ) from error
+        raise internal(error, log) from error
+
+
+def internal(error: Exception, log: structlog.stdlib.BoundLogger) -> CompletionError:
+    """What a caller is told of an error of our own. The log says where it was; its message may quote a prompt."""
+    stack = "".join(traceback.format_tb(error.__traceback__))
+    log.error("internal error", error=type(error).__name__, stack=stack)
+    return CompletionError(Kind.INTERNAL, "INTERNAL", "the sidecar failed on this request; its log says where")

@@ -8,7 +8,9 @@ from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
+import structlog
 
+from pointsman_sidecar.doors.http_door import http_door
 from pointsman_stub import StubProvider
 from support.http_doors import question
 from support.odd_providers import odd_provider
@@ -46,7 +48,14 @@ def blanks(mebibytes: int) -> io.BytesIO:
         ("POST", CHAT, {"data": "{}"}, 415, "invalid_request", "Content-Type is text/plain: send application/json"),
         ("POST", CHAT, {"data": b"{", "headers": JSON}, 400, "invalid_request", "(byte 1)"),
         ("POST", CHAT, {"data": b"\xff", "headers": JSON}, 400, "invalid_request", "it is not UTF-8"),
-        ("POST", CHAT, {"json": question(), "headers": {"Origin": "null"}}, 403, "browser_not_allowed", "no browser"),
+        (
+            "POST",
+            CHAT,
+            {"json": question(), "headers": {"Origin": "null"}},
+            403,
+            "browser_not_allowed",
+            "not for browsers",
+        ),
         ("POST", CHAT, {"json": question(), "headers": {"x-pointsman-x": ""}}, 400, "invalid_request", "no header of"),
     ],
 )
@@ -168,6 +177,43 @@ async def test_lines_of_one_event_stay_one_event(http: aiohttp.ClientSession) ->
         http.post(sidecar.http_url + CHAT, json=question(stream=True)) as response,
     ):
         assert await response.read() == b"data: " + body + b"\n\ndata: [DONE]\n\n"
+
+
+async def test_a_header_that_is_no_text_is_refused(sidecar: Sidecar) -> None:
+    address = urlsplit(sidecar.http_url)
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    body = json.dumps(question()).encode()
+    writer.write(
+        b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n"
+        b"x-pointsman-user: \xff\r\ncontent-length: " + str(len(body)).encode() + b"\r\n\r\n" + body
+    )
+
+    said = await reader.read()
+
+    writer.close()
+    assert said.startswith(b"HTTP/1.1 400 ")
+    assert b"x-pointsman-user is not UTF-8" in said
+
+
+class Broken:
+    """Completions that fail as nothing should."""
+
+    def models(self) -> tuple[object, ...]:
+        """Fail."""
+        raise KeyError("CANARY")
+
+
+async def test_an_error_of_our_own_is_told_and_logged_without_its_message(http: aiohttp.ClientSession) -> None:
+    logged = structlog.testing.LogCapture()
+    log = structlog.wrap_logger(None, processors=[logged], wrapper_class=structlog.stdlib.BoundLogger)
+    async with http_door(Broken(), host="127.0.0.1", port=0, log=log, grace=0) as port:  # type: ignore[arg-type]
+        status, code, error = await refused(http, "GET", f"http://127.0.0.1:{port}/v1/models")
+
+    assert (status, code) == (500, "internal_error")
+    assert error["message"] == "the sidecar failed on this request; its log says where"
+    (line,) = logged.entries
+    assert (line["event"], line["error"]) == ("internal error", "KeyError")
+    assert "CANARY" not in str({**line, "stack": ""}) + error["message"]
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate"])
