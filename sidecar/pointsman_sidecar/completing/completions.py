@@ -129,6 +129,12 @@ class Completions:
         """
         return tuple(policy_of(self._in_force).models.values())
 
+    @property
+    def most_request_bytes(self) -> int:
+        """How large a request the policy in force allows; without one, none is served."""
+        policy = self._in_force.policy
+        return 0 if policy is None else policy.max_request_bytes
+
     @contextmanager
     def _serving(self, form: Form[_Answer, _Chunk], caller: Caller) -> Iterator[_Serving[_Answer, _Chunk]]:
         with self._observer.completion(caller.arrival) as observation:

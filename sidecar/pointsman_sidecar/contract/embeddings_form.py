@@ -9,7 +9,8 @@ import msgspec
 from pointsman_sidecar.contract import json, shapes
 from pointsman_sidecar.contract.chat_answers import decoded
 from pointsman_sidecar.contract.forms import Operation, ProviderRequest, ReadAnswer, ReadChunk
-from pointsman_sidecar.contract.hints import Hints, check_hints, read_hints
+from pointsman_sidecar.contract.hints import Hints, check_hints
+from pointsman_sidecar.contract.json_form import JsonForm
 from pointsman_sidecar.contract.provider_answers import UnreadableAnswerError, read_usage
 from pointsman_sidecar.contract.requests import AUTO, InvalidRequestError, Violation
 from pointsman_sidecar.routing.estimates import text_tokens
@@ -38,24 +39,10 @@ class _Request:
     features: Features
 
 
-class EmbeddingsForm:
-    """A body and the headers beside it, by their names in lower case. Answers are the provider's own bytes.
-
-    What is wrong with them is raised when the request is measured, so that it is seen as every other refusal.
-    """
+class EmbeddingsForm(JsonForm[_Request]):
+    """Answers are the provider's own bytes."""
 
     operation = Operation.EMBEDDINGS
-
-    def __init__(self, raw: bytes, headers: Mapping[str, str]) -> None:
-        self._read: _Request | InvalidRequestError
-        try:
-            self._read = _read(raw, read_hints(headers))
-        except InvalidRequestError as error:
-            self._read = error
-
-    def measure(self) -> Features:
-        """See `Form`."""
-        return self._request.features
 
     def provider_request(
         self,
@@ -80,11 +67,11 @@ class EmbeddingsForm:
         """See `Form`. Embeddings do not come in pieces."""
         raise UnreadableAnswerError("embeddings do not come in pieces")
 
-    @property
-    def _request(self) -> _Request:
-        if isinstance(self._read, InvalidRequestError):
-            raise self._read
-        return self._read
+    def _parsed(self, raw: bytes, hints: Hints) -> _Request:
+        return _read(raw, hints)
+
+    def _features(self, request: _Request) -> Features:
+        return request.features
 
 
 def _read(raw: bytes, hints: Hints) -> _Request:

@@ -10,9 +10,9 @@ from pointsman_sidecar.contract import provider_answers
 from pointsman_sidecar.contract.chat_answers import read_chunk
 from pointsman_sidecar.contract.chat_requests import ChatRequest, chat_call, read_chat
 from pointsman_sidecar.contract.forms import Operation, ProviderRequest, ReadAnswer, ReadChunk
-from pointsman_sidecar.contract.hints import read_hints
+from pointsman_sidecar.contract.hints import Hints
+from pointsman_sidecar.contract.json_form import JsonForm
 from pointsman_sidecar.contract.provider_answers import decoded
-from pointsman_sidecar.contract.requests import InvalidRequestError
 from pointsman_sidecar.contract.responses_answers import whole_response
 from pointsman_sidecar.contract.responses_requests import chat_equivalent
 from pointsman_sidecar.routing.features import Features
@@ -25,39 +25,20 @@ class _Request:
     repeated: Mapping[str, msgspec.Raw]
 
 
-class ResponsesForm:
-    """A body and the headers beside it, by their names in lower case. Answers are responses, pieces are decoded chunks.
-
-    What is wrong with them is raised when the request is measured, so that it is seen as every other refusal.
-    """
+class ResponsesForm(JsonForm[_Request]):
+    """Answers are responses, pieces are decoded chunks."""
 
     operation = Operation.CHAT
-
-    def __init__(self, raw: bytes, headers: Mapping[str, str]) -> None:
-        self._read: _Request | InvalidRequestError
-        try:
-            hints = read_hints(headers)
-            equal = chat_equivalent(raw)
-            chat = read_chat(equal.body, hints)
-            self._read = _Request(
-                chat=replace(chat, features=replace(chat.features, request_bytes=len(raw))), repeated=equal.repeated
-            )
-        except InvalidRequestError as error:
-            self._read = error
 
     @property
     def streams(self) -> bool:
         """Whether the answer is to come in events."""
-        return isinstance(self._read, _Request) and self._read.chat.stream
+        return self._found is not None and self._found.chat.stream
 
     @property
     def repeated(self) -> Mapping[str, msgspec.Raw]:
         """What the response repeats of the request."""
-        return self._read.repeated if isinstance(self._read, _Request) else {}
-
-    def measure(self) -> Features:
-        """See `Form`."""
-        return self._request.chat.features
+        return self._found.repeated if self._found is not None else {}
 
     def provider_request(
         self, features: Features, *, model: Model, policy_cap: int | None, stream: bool
@@ -79,8 +60,12 @@ class ResponsesForm:
         chunk = read_chunk(raw)
         return ReadChunk(content=body, begins=chunk.begins, seen=chunk.seen, ended=chunk.ended, usage=chunk.usage)
 
-    @property
-    def _request(self) -> _Request:
-        if isinstance(self._read, InvalidRequestError):
-            raise self._read
-        return self._read
+    def _parsed(self, raw: bytes, hints: Hints) -> _Request:
+        equal = chat_equivalent(raw)
+        chat = read_chat(equal.body, hints)
+        # Its size is the app's own, and not what the translation made of it.
+        sized = replace(chat, features=replace(chat.features, request_bytes=len(raw)))
+        return _Request(chat=sized, repeated=equal.repeated)
+
+    def _features(self, request: _Request) -> Features:
+        return request.chat.features

@@ -38,7 +38,8 @@ class HttpCompletions:
     async def chat(self, request: web.Request) -> web.StreamResponse:
         """POST /v1/chat/completions."""
         headers = _own_headers(request)
-        form = ChatForm(await _body(request), headers)
+        raw = await _body(request)
+        form = ChatForm(raw, headers, most_bytes=self._completions.most_request_bytes)
         if not form.streams:
             return await self._whole(request, form)
         stream = EventStream(request)
@@ -48,7 +49,8 @@ class HttpCompletions:
     async def responses(self, request: web.Request) -> web.StreamResponse:
         """POST /v1/responses."""
         headers = _own_headers(request)
-        form = ResponsesForm(await _body(request), headers)
+        raw = await _body(request)
+        form = ResponsesForm(raw, headers, most_bytes=self._completions.most_request_bytes)
         if not form.streams:
             return await self._whole(request, form)
         stream = EventStream(request)
@@ -57,7 +59,9 @@ class HttpCompletions:
 
     async def embeddings(self, request: web.Request) -> web.StreamResponse:
         """POST /v1/embeddings."""
-        return await self._whole(request, EmbeddingsForm(await _body(request), _own_headers(request)))
+        raw = await _body(request)
+        form = EmbeddingsForm(raw, _own_headers(request), most_bytes=self._completions.most_request_bytes)
+        return await self._whole(request, form)
 
     async def _whole(self, request: web.Request, form: Form[bytes, Any]) -> web.Response:
         caller = Caller(arrival=_arrival(request, begun=lambda: False))

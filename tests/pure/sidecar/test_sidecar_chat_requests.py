@@ -202,3 +202,11 @@ def test_a_header_of_ours_that_cannot_be_obeyed_is_refused(name: str, value: str
 
     assert field == f"x-pointsman-{name}"
     assert why in said
+
+
+def test_a_body_that_is_too_large_is_not_read() -> None:
+    read = ChatForm(b"{" * 101, {}, most_bytes=100).measure()
+
+    assert read.request_bytes == 101
+    with pytest.raises(InvalidRequestError):
+        ChatForm(b"{" * 100, {}, most_bytes=100).measure()
