@@ -32,8 +32,11 @@ kind-delete: ## Delete the cluster that `make kind` made.
 .PHONY: setup
 setup: $(VENV)/.installed ## Make the virtual environment, from the locked requirements.
 
+# OpenAI's client for Node is tried where there is Node.
+NODE_MODULES := $(if $(shell command -v npm),node_modules/.installed)
+
 .PHONY: test
-test: $(VENV)/.installed ## Run the tests that need nothing but Python (pure, and processes on localhost).
+test: $(VENV)/.installed $(NODE_MODULES) ## Run the tests that need nothing but Python (pure, and processes on localhost).
 	@$(BIN)/python -m pytest
 
 .PHONY: test-pure

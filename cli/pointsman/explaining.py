@@ -9,6 +9,7 @@ from pointsman_operator.compile import Compiled, claim_of, compile_policy, selec
 from pointsman_operator.world import World
 from pointsman_sidecar.completing.deciding import decide
 from pointsman_sidecar.contract.explanations import explanation
+from pointsman_sidecar.contract.protobuf_form import ProtobufForm
 from pointsman_sidecar.contract.snapshots import CONTRACT_VERSION, read_snapshot
 from pointsman_sidecar.control.in_force import InForce
 
@@ -28,7 +29,7 @@ def explain(
     """
     in_force = InForce()
     in_force.apply(read_snapshot(_update(world, pod)))
-    progress, features = decide(request, in_force=in_force, new_id=new_id)
+    progress, features = decide(ProtobufForm(request), in_force=in_force, new_id=new_id)
     return explanation(progress, features)
 
 

@@ -113,6 +113,9 @@ def run(
     namespace: Namespace = None,
     labels: Labels = "",
     listen: Annotated[str, typer.Option(metavar="HOST:PORT", help="The gRPC door.")] = "127.0.0.1:8081",
+    http_listen: Annotated[
+        str, typer.Option(metavar="HOST:PORT", help="The OpenAI-compatible HTTP door.")
+    ] = "127.0.0.1:8083",
     status_listen: Annotated[str, typer.Option(metavar="HOST:PORT", help="Health and metrics.")] = "127.0.0.1:8082",
     secret: Annotated[
         list[str] | None,
@@ -132,7 +135,8 @@ def run(
 
     with _sentences():
         try:
-            listens, status_listens = settings.loopback(listen), settings.address(status_listen)
+            listens, http_listens = settings.loopback(listen), settings.loopback(http_listen)
+            status_listens = settings.address(status_listen)
             level = settings.level(log_level)
         except settings.SettingsError as error:
             raise UserError(str(error)) from error
@@ -141,6 +145,7 @@ def run(
             namespace=namespace,
             labels=_labels(labels),
             listen=listens,
+            http_listen=http_listens,
             status_listen=status_listens,
             secrets=[_secret(each) for each in secret or ()],
             environment=os.environ,

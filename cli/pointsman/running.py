@@ -44,6 +44,7 @@ class Standalone:
     files: tuple[Path, ...]
     pod: Pod
     listen: Address
+    http_listen: Address
     status_listen: Address
     environment: Mapping[str, str]
 
@@ -75,6 +76,7 @@ async def serve(
             in_force=in_force,
             metrics=metrics,
             listen=settings.listen,
+            http_listen=settings.http_listen,
             status_listen=settings.status_listen,
             environment=settings.environment,
             grace=_GRACE,

@@ -188,7 +188,8 @@ async def stub() -> AsyncIterator[str]:
 @asynccontextmanager
 async def pointsman(folder: Path, *, environment: dict[str, str]) -> AsyncIterator[str]:
     """Both planes, from the files in the folder; gives the door's address."""
-    arguments = ["--listen", "127.0.0.1:0", "--status-listen", "127.0.0.1:0", "--log-level", "ERROR"]
+    listens = [f"--{name}=127.0.0.1:0" for name in ("listen", "http-listen", "status-listen")]
+    arguments = [*listens, "--log-level", "ERROR"]
     command = ["-m", "pointsman", "run", "-f", str(folder), "--secret", f"openai/api-key={KEY}", *arguments]
     async with process(*command, until=r"completions on (\S+)", environment=environment) as door:
         yield door

@@ -14,7 +14,7 @@ from pointsman_sidecar.control.in_force import InForce
 from pointsman_sidecar.control.store import SnapshotStore
 from pointsman_sidecar.control.stream import Backoff, ControlStream
 from pointsman_sidecar.control.trust import OperatorTls, Trust
-from pointsman_sidecar.doors.grpc_door import AddressInUseError
+from pointsman_sidecar.doors.known_errors import AddressInUseError
 from pointsman_sidecar.doors.status_page import StatusPageError
 from pointsman_sidecar.serving import serving
 from pointsman_sidecar.settings import Settings, SettingsError, parse
@@ -58,6 +58,7 @@ async def _run(settings: Settings) -> None:
         in_force=in_force,
         metrics=metrics,
         listen=settings.listen,
+        http_listen=settings.http_listen,
         status_listen=settings.status_listen,
         environment=os.environ,
         grace=settings.grace,
@@ -65,7 +66,12 @@ async def _run(settings: Settings) -> None:
         ready=lambda: not stop.is_set(),
     ) as served:
         following = asyncio.create_task(control.run(), name="control stream")
-        log.info("ready", listen=str(served.listen), status_listen=str(served.status_listen))
+        log.info(
+            "ready",
+            listen=str(served.listen),
+            http_listen=str(served.http_listen),
+            status_listen=str(served.status_listen),
+        )
         stopping = asyncio.create_task(stop.wait(), name="stop signal")
         try:
             # Should the stream's task ever end by itself, the process ends with it rather than serve a frozen policy.

@@ -3,16 +3,19 @@
 What feeds `in_force` is the caller's choice: the operator's stream in a pod, files in the standalone command.
 """
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 import structlog
 
 from pointsman_sidecar.completing.completions import Completions
 from pointsman_sidecar.control.in_force import InForce
 from pointsman_sidecar.doors.grpc_door import grpc_door
+from pointsman_sidecar.doors.http_door import http_door
 from pointsman_sidecar.doors.status_page import status_page
 from pointsman_sidecar.ids import new_decision_id
 from pointsman_sidecar.providers.clients import ProviderClients
@@ -21,6 +24,8 @@ from pointsman_sidecar.telemetry.metrics import Metrics
 from pointsman_sidecar.telemetry.observer import Observer
 from pointsman_sidecar.telemetry.tracing import tracer
 
+_First = TypeVar("_First")
+_Second = TypeVar("_Second")
 _SERVICE = "pointsman-sidecar"
 
 
@@ -29,6 +34,7 @@ class Served:
     """Where a sidecar listens."""
 
     listen: Address
+    http_listen: Address
     status_listen: Address
 
 
@@ -38,6 +44,7 @@ async def serving(
     in_force: InForce,
     metrics: Metrics,
     listen: Address,
+    http_listen: Address,
     status_listen: Address,
     environment: Mapping[str, str],
     grace: float,
@@ -61,8 +68,32 @@ async def serving(
         status_port = await stack.enter_async_context(
             status_page(metrics.registry, host=status_listen.host, port=status_listen.port, ready=ready)
         )
-        port = await stack.enter_async_context(grpc_door(completions, listen=str(listen), log=log, grace=grace))
+        # Both drain at the same time: a pod has one grace period.
+        port, http_port = await stack.enter_async_context(
+            together(
+                grpc_door(completions, listen=str(listen), log=log, grace=grace),
+                http_door(completions, host=http_listen.host, port=http_listen.port, log=log, grace=grace),
+            )
+        )
         yield Served(
             listen=Address(host=listen.host, port=port),
+            http_listen=Address(host=http_listen.host, port=http_port),
             status_listen=Address(host=status_listen.host, port=status_port),
         )
+
+
+@asynccontextmanager
+async def together(
+    first: AbstractAsyncContextManager[_First], second: AbstractAsyncContextManager[_Second]
+) -> AsyncIterator[tuple[_First, _Second]]:
+    """Both contexts as one: entered in order, left at the same time."""
+    entered = await first.__aenter__()
+    try:
+        both = entered, await second.__aenter__()
+    except BaseException:
+        await first.__aexit__(None, None, None)
+        raise
+    try:
+        yield both
+    finally:
+        await asyncio.gather(first.__aexit__(None, None, None), second.__aexit__(None, None, None))

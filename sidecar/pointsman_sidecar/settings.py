@@ -13,6 +13,7 @@ from pointsman_sidecar.control.trust import TrustError, check
 
 DEFAULT_LISTEN = "127.0.0.1:8081"
 DEFAULT_STATUS_LISTEN = "127.0.0.1:8082"
+DEFAULT_HTTP_LISTEN = "127.0.0.1:8083"
 DEFAULT_TOKEN_FILE = "/var/run/secrets/pointsman/token"  # noqa: S105 - where it is, and not what
 _CA_VARIABLE = "POINTSMAN_OPERATOR_CA"
 _HIGHEST_PORT = 65535
@@ -50,6 +51,7 @@ class Settings:
     pod: str
     labels: Mapping[str, str]
     listen: Address
+    http_listen: Address
     status_listen: Address
     state_dir: Path | None
     grace: float
@@ -150,6 +152,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
         pod=setting("pod", name, environment.get("HOSTNAME", claimed)),
         labels=setting("labels", labels, ""),
         listen=setting("listen", loopback, DEFAULT_LISTEN),
+        http_listen=setting("http_listen", loopback, DEFAULT_HTTP_LISTEN),
         status_listen=setting("status_listen", address, DEFAULT_STATUS_LISTEN),
         state_dir=setting("state_dir", lambda text: Path(text) if text else None, ""),
         # With what the last spans take, within the 30 s that Kubernetes gives a pod.
@@ -228,6 +231,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--pod", help="the pod's name (default: HOSTNAME)")
     parser.add_argument("--labels", metavar="K=V,K=V", help="the pod's labels (believed as its namespace is)")
     parser.add_argument("--listen", metavar="HOST:PORT", help=f"the gRPC door, on loopback (default: {DEFAULT_LISTEN})")
+    parser.add_argument(
+        "--http-listen",
+        metavar="HOST:PORT",
+        help=f"the OpenAI-compatible HTTP door, on loopback (default: {DEFAULT_HTTP_LISTEN})",
+    )
     parser.add_argument(
         "--status-listen", metavar="HOST:PORT", help=f"health and metrics (default: {DEFAULT_STATUS_LISTEN})"
     )

@@ -1,7 +1,7 @@
-"""A provider that speaks the OpenAI chat API with canned answers, for tests and demos.
+"""A provider that speaks the OpenAI chat and embeddings API with canned answers, for tests and demos.
 
-The pure part turns a request into an answer (`requests`, `messages`, `completions`, `answers`, `tools`, `schemas`,
-`replies`, `faults`, `deliveries`); sockets, clocks and randomness live in `server` and `provider` only.
+The pure part turns a request into an answer (`requests`, `messages`, `completions`, `answers`, `embeddings`, `tools`,
+`schemas`, `replies`, `faults`, `deliveries`); sockets, clocks and randomness live in `server` and `provider` only.
 Nothing of Pointsman is imported here: a sidecar must meet this server as it would meet the real one.
 """
 

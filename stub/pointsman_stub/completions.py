@@ -44,6 +44,13 @@ class Completion:
 
 def complete(request: ChatRequest, model: Model) -> Completion:
     """Answer the request, or refuse what this model cannot do."""
+    if model.embeds:
+        raise ApiError(
+            f"The model '{model.id}' is no chat model; it gives embeddings.",
+            status=404,
+            param="model",
+            code="model_not_found",
+        )
     prompt = tokens.count_prompt(request)
     _check_abilities(request, model)
     _check_length(request, model, prompt=prompt)

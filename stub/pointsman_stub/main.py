@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pointsman_stub.durations import parse_delay
 from pointsman_stub.provider import StubProvider
 
-_DESCRIPTION = "Serve the OpenAI chat API with canned answers. For tests and demos; it knows nothing."
+_DESCRIPTION = "Serve the OpenAI chat and embeddings API with canned answers. For tests and demos; it knows nothing."
 _LAST_PORT = 65_535
 _EPILOG = """\
 Faults: send the header x-stub-fault with a request, or PUT a list to /stub/faults; for example

@@ -10,6 +10,7 @@ from pointsman_stub.errors import ApiError, Json
 REASONING = {"none": 0, "minimal": 0, "low": 64, "medium": 256, "high": 1_024, "xhigh": 1_024, "max": 1_024}
 
 _REASONS = re.compile(r"o\d|gpt-5")
+_EMBEDS = re.compile(r"embed")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +22,7 @@ class Model:
     flagship: bool = False
     hears: bool = False
     reasons: bool = False
+    embeds: bool = False
     context_window: int = 128_000
     max_output_tokens: int = 16_384
 
@@ -36,8 +38,14 @@ BUILT_IN = (
 
 
 def catalogue(extra: Iterable[str] = ()) -> dict[str, Model]:
-    """The built-in models and one plain model for each extra name; o1, o3, gpt-5 and their like reason."""
-    named = {name: Model(id=name, reasons=_REASONS.match(name) is not None) for name in extra}
+    """The built-in models and one plain model for each extra name.
+
+    o1, o3, gpt-5 and their like reason; those that are named for it give embeddings, and no answers.
+    """
+    named = {
+        name: Model(id=name, reasons=_REASONS.match(name) is not None, embeds=_EMBEDS.search(name) is not None)
+        for name in extra
+    }
     return named | {model.id: model for model in BUILT_IN}
 
 

@@ -12,6 +12,7 @@ from pointsman_stub.completions import complete
 from pointsman_stub.control import Control
 from pointsman_stub.deliveries import Delivery, Ending, at_once, deliver
 from pointsman_stub.durations import Delay
+from pointsman_stub.embeddings import embed
 from pointsman_stub.errors import ApiError
 from pointsman_stub.faults import HEADER, Fault, FaultBook, FaultError, parse_header
 from pointsman_stub.fields import read_json
@@ -59,6 +60,7 @@ class Server:
         """The aiohttp application; it must run with handler cancellation, else a lost client is not seen."""
         app = web.Application(client_max_size=_MAX_BODY)
         app.router.add_post("/v1/chat/completions", partial(self._observed, self._chat))
+        app.router.add_post("/v1/embeddings", partial(self._observed, self._embed))
         app.router.add_get("/v1/models", partial(self._observed, self._list_models))
         app.router.add_get("/v1/models/{name:.+}", partial(self._observed, self._show_model))
         Control(book=self._book, log=self._log).add_routes(app.router)
@@ -113,6 +115,26 @@ class Server:
             chunk_delay=self._behaviour.chunk_delay.of(said.model),
         )
         return await self._send(request, request_id, delivery)
+
+    async def _embed(self, request: web.Request, request_id: str) -> web.StreamResponse:
+        body = read_json(await request.read())
+        said = _said(body)
+        self._log.update(request_id, body=body, model=said.model)
+        delivery = deliver(
+            self._embeddings(request, body),
+            fault=self._fault(request, said.model),
+            latency=self._behaviour.latency.of(said.model),
+            chunk_delay=0.0,
+        )
+        return await self._send(request, request_id, delivery)
+
+    def _embeddings(self, request: web.Request, body: Any) -> Reply:
+        try:
+            self._check_key(request)
+            model = find(self._behaviour.models, model_name(body))
+            return document(embed(body, model))
+        except ApiError as error:
+            return refusal(error)
 
     def _reply(self, request: web.Request, body: Any) -> Reply:
         try:

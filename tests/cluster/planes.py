@@ -61,7 +61,7 @@ class Planes:
             "pointsman_sidecar",
             *("--operator", self.operator_address, "--namespace", namespace, "--pod", pod),
             *("--labels", ",".join(f"{key}={value}" for key, value in (labels or {}).items())),
-            *("--listen", "127.0.0.1:0", "--status-listen", "127.0.0.1:0"),
+            *("--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--status-listen", "127.0.0.1:0"),
             *(("--state-dir", str(state)) if state else ()),
             until="ready",
             environment=environment,

@@ -270,7 +270,8 @@ def test_a_real_sidecar_proves_itself_with_the_token_that_is_mounted(
     sidecar = Process(
         "pointsman-sidecar",
         [
-            *(sys.executable, "-m", "pointsman_sidecar", "--listen=127.0.0.1:0", "--status-listen=127.0.0.1:0"),
+            *(sys.executable, "-m", "pointsman_sidecar", "--listen=127.0.0.1:0"),
+            *("--http-listen=127.0.0.1:0", "--status-listen=127.0.0.1:0"),
             *(f"--operator={operator.address}", f"--operator-name={NAME}", f"--operator-ca={tmp_path}/ca.crt"),
             *(f"--token-file={tmp_path}/token", f"--state-dir={tmp_path}"),
         ],

@@ -27,24 +27,14 @@ APP = python("""
                 time.sleep(0.2)
     print(decision.model, decision.provider_model)
 """)
-# One that wants an answer, and shows whose it is.
+# One that knows OpenAI's client and nothing of Pointsman. It waits for a policy as that client does by itself.
 ASKS = python("""
-    import os, time, grpc
-    from pointsman_api.v1 import completions_pb2 as api, completions_pb2_grpc
+    import openai
 
-    message = api.Message(role=api.ROLE_USER, content=[api.ContentPart(text="May I return it?")])
-    with grpc.insecure_channel(os.environ["POINTSMAN_ADDRESS"]) as channel:
-        completions = completions_pb2_grpc.CompletionsStub(channel)
-        deadline = time.monotonic() + 30
-        while True:
-            try:
-                answer = completions.Complete(api.CompleteRequest(messages=[message]))
-                break
-            except grpc.RpcError as error:
-                if error.code() != grpc.StatusCode.UNAVAILABLE or time.monotonic() > deadline:
-                    raise
-                time.sleep(0.2)
-    print(answer.decision.model, answer.choices[0].message.content[0].text.split()[0])
+    raw = openai.OpenAI(max_retries=10).chat.completions.with_raw_response.create(
+        model="gpt-4o", messages=[{"role": "user", "content": "May I return it?"}]
+    )
+    print(raw.headers["x-pointsman-model"], raw.parse().choices[0].message.content.split()[0])
 """)
 WAITS = python("import signal; signal.sigwait([signal.SIGTERM])")
 

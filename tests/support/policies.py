@@ -20,7 +20,7 @@ from pointsman_sidecar.routing.policy import (
 )
 
 EVERY_MODALITY = frozenset(Modality)
-EVERY_FEATURE = frozenset(Feature)
+EVERY_FEATURE = frozenset(Feature) - {Feature.EMBEDDINGS}
 
 
 def price(*, input_: str = "1", cached_input: str = "0.5", output: str = "2") -> Price:
@@ -31,6 +31,7 @@ def price(*, input_: str = "1", cached_input: str = "0.5", output: str = "2") ->
 def model(
     name: str,
     *,
+    provider_model: str | None = None,
     costs: str = "1",
     context_window: int = 128_000,
     max_output_tokens: int = 16_384,
@@ -41,7 +42,7 @@ def model(
     return Model(
         name=name,
         provider="openai",
-        provider_model=f"gpt-{name}",
+        provider_model=provider_model or f"gpt-{name}",
         price=price(input_=costs, output=str(Decimal(costs) * 2)),
         context_window=context_window,
         max_output_tokens=max_output_tokens,
@@ -105,6 +106,7 @@ def features(
     needs: frozenset[Feature] = frozenset(),
     max_output_tokens: int | None = None,
     model: str = "",
+    is_wish: bool = False,
     user: str = "",
     session: str = "",
     severity: Severity | None = None,
@@ -118,6 +120,7 @@ def features(
         needs=needs,
         max_output_tokens=max_output_tokens,
         model=model,
+        is_wish=is_wish,
         user=user,
         session=session,
         severity=severity,

@@ -39,6 +39,13 @@ class SidecarProcess:
         return str(ready["listen"])
 
     @property
+    def http_url(self) -> str:
+        """The base URL of its HTTP door."""
+        ready = self._ready()
+        assert ready is not None
+        return f"http://{ready['http_listen']}/v1"
+
+    @property
     def status_url(self) -> str:
         """Where its health and metrics are."""
         ready = self._ready()
@@ -92,7 +99,7 @@ async def running_process(
     process, reading = await start(
         [
             *("--operator", operator, "--namespace", "shop", "--pod", "web-1"),
-            *("--listen", "127.0.0.1:0", "--status-listen", "127.0.0.1:0"),
+            *("--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--status-listen", "127.0.0.1:0"),
             *arguments,
         ],
         environment=environment,

@@ -29,6 +29,7 @@ class Sidecar:
     channel: grpc.aio.Channel
     app: "completions_pb2_grpc.CompletionsAsyncStub"
     address: str
+    http_url: str
     status_url: str
     logged: list[MutableMapping[str, Any]]
 
@@ -70,6 +71,7 @@ async def running_sidecar(
             in_force=in_force,
             metrics=metrics,
             listen=_ANYWHERE,
+            http_listen=_ANYWHERE,
             status_listen=_ANYWHERE,
             environment=environment or {},
             grace=grace,
@@ -87,6 +89,7 @@ async def running_sidecar(
             channel=channel,
             app=completions_pb2_grpc.CompletionsStub(channel),
             address=str(served.listen),
+            http_url=f"http://{served.http_listen}/v1",
             status_url=f"http://{served.status_listen}",
             logged=logged.entries,
         )

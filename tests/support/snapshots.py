@@ -58,6 +58,15 @@ def flagship(*, provider: str = "openai") -> snapshot_pb2.Model:
     )
 
 
+def embed(*, name: str = "embed") -> snapshot_pb2.Model:
+    """A model that gives embeddings."""
+    made = model(name, provider_model="text-embedding-3-small", prices=("0.02", "0.02", "0"), context_window=8192)
+    made.max_output_tokens = 1
+    del made.features[:]
+    made.features.append(types_pb2.FEATURE_EMBEDDINGS)
+    return made
+
+
 def severity_route(name: str = "risky", *, to: str = "flagship") -> snapshot_pb2.Route:
     """A route that sends High and Critical to a model."""
     severity = snapshot_pb2.SeverityMatcher(**{"in": [types_pb2.SEVERITY_HIGH, types_pb2.SEVERITY_CRITICAL]})

@@ -15,7 +15,7 @@ from pointsman.worlds import OPERATOR_NAMESPACE, Generations, Pod, Secret, pod_o
 from pointsman_operator.compile import Compiled, compile_policy, grant_access
 from pointsman_operator.resources import ModelRoutingPolicy
 from pointsman_operator.world import World
-from pointsman_sidecar.doors.grpc_door import AddressInUseError
+from pointsman_sidecar.doors.known_errors import AddressInUseError
 from pointsman_sidecar.doors.status_page import StatusPageError
 from pointsman_sidecar.serving import Served
 from pointsman_sidecar.settings import Address
@@ -71,6 +71,7 @@ def run(
     namespace: str | None,
     labels: Mapping[str, str],
     listen: Address,
+    http_listen: Address,
     status_listen: Address,
     secrets: Sequence[Secret],
     environment: Mapping[str, str],
@@ -101,10 +102,16 @@ def run(
 
     def announce(served: Served) -> None:
         out.print(f"pod {pod.name} of namespace {pod.namespace}, labels: {_listed(pod)}")
-        out.print(f"completions on {served.listen} (gRPC), metrics on http://{served.status_listen}/metrics")
+        out.print(f"completions on {served.listen} (gRPC) and http://{served.http_listen}/v1 (OpenAI's API)")
+        out.print(f"metrics on http://{served.status_listen}/metrics")
 
     settings = Standalone(
-        files=tuple(files), pod=pod, listen=listen, status_listen=status_listen, environment=environment
+        files=tuple(files),
+        pod=pod,
+        listen=listen,
+        http_listen=http_listen,
+        status_listen=status_listen,
+        environment=environment,
     )
     try:
         asyncio.run(serve(settings, world=world, reload=reload, announce=announce, log=log))

@@ -131,19 +131,28 @@ def _listed(models: tuple[OfferedModel, ...], *, most: int = 10) -> str:
 def _name_problems(policy: ModelRoutingPolicy) -> Iterator[Problem]:
     # The CRD refuses these too. They are asked again because Kubernetes lets an object that a tightened rule would
     # refuse live on, and a snapshot with a dangling name could not be routed by.
-    spec = policy.spec
-    names = {model.name for model in spec.models}
-    uses = [("spec.defaultModel", spec.default_model)]
-    for index, route in enumerate(spec.routes):
-        where = f"spec.routes[{index}]"
+    names = {model.name for model in policy.spec.models}
+    for index, route in enumerate(policy.spec.routes):
         if route.model is None and route.split is None:
-            yield Problem(path=where, reason=INVALID_SPEC, message="a route needs exactly one of model and split")
-        uses += [(f"{where}.{path}", model) for path, model in _choices(route)]
-        uses += [(f"{where}.fallbacks[{at}]", model) for at, model in enumerate(route.fallbacks or ())]
-    uses += [(f"spec.resilience.fallbacks[{at}]", model) for at, model in enumerate(spec.resilience.fallbacks)]
-    for path, model in uses:
+            yield Problem(
+                path=f"spec.routes[{index}]",
+                reason=INVALID_SPEC,
+                message="a route needs exactly one of model and split",
+            )
+    for path, model in _uses(policy):
         if model not in names:
             yield Problem(path=path, reason=INVALID_SPEC, message=f"{model} is not the name of one of models")
+
+
+def _uses(policy: ModelRoutingPolicy) -> Iterator[tuple[str, str]]:
+    """Where the policy names a model that is to answer."""
+    spec = policy.spec
+    yield "spec.defaultModel", spec.default_model
+    for index, route in enumerate(spec.routes):
+        where = f"spec.routes[{index}]"
+        yield from ((f"{where}.{path}", model) for path, model in _choices(route))
+        yield from ((f"{where}.fallbacks[{at}]", model) for at, model in enumerate(route.fallbacks or ()))
+    yield from ((f"spec.resilience.fallbacks[{at}]", model) for at, model in enumerate(spec.resilience.fallbacks))
 
 
 def _choices(route: Route) -> Iterator[tuple[str, str]]:
@@ -155,6 +164,14 @@ def _choices(route: Route) -> Iterator[tuple[str, str]]:
 
 
 def _capability_problems(policy: ModelRoutingPolicy, sources: Mapping[str, Source]) -> Iterator[Problem]:
+    for path, model in _uses(policy):
+        if "Embeddings" in sources[model].offered.features:
+            yield Problem(
+                path=path,
+                reason=INCAPABLE_MODEL,
+                message=f"{model} gives embeddings and no answers; name a model that answers: "
+                "requests for embeddings name theirs themselves",
+            )
     for index, route in enumerate(policy.spec.routes):
         fallbacks = policy.spec.resilience.fallbacks if route.fallbacks is None else route.fallbacks
         models = [*(model for _, model in _choices(route)), *fallbacks]

@@ -17,6 +17,7 @@ _FEATURES = {
     "Tools": types.FEATURE_TOOLS,
     "JSONSchema": types.FEATURE_JSON_SCHEMA,
     "Logprobs": types.FEATURE_LOGPROBS,
+    "Embeddings": types.FEATURE_EMBEDDINGS,
 }
 _STICKY_BY = {
     "User": snapshot.STICKY_BY_USER,

@@ -7,6 +7,7 @@ from typing import Any
 from pointsman_operator.inject.names import (
     CONTAINER,
     GRPC_PORT_ANNOTATION,
+    HTTP_PORT_ANNOTATION,
     INJECT_LABEL,
     INJECTED_LABEL,
     INJECTION_ANNOTATION,
@@ -16,7 +17,15 @@ from pointsman_operator.inject.names import (
 )
 from pointsman_operator.inject.overrides import Overrides, OverridesError, read_overrides, unknown_annotations
 from pointsman_operator.inject.patches import Op, added_entries, added_items
-from pointsman_operator.inject.sidecar import SidecarSettings, app_env, container, fingerprint, volumes
+from pointsman_operator.inject.sidecar import (
+    API_KEY,
+    BASE_URL,
+    SidecarSettings,
+    app_env,
+    container,
+    fingerprint,
+    volumes,
+)
 from pointsman_operator.resources.kinds import MIRROR_ANNOTATION
 
 _OS_LABEL = "kubernetes.io/os"
@@ -115,6 +124,7 @@ def _obstacles(spec: Mapping[str, Any]) -> Iterator[str]:
 def _taken_ports(spec: Mapping[str, Any], overrides: Overrides) -> Iterator[str]:
     wanted = {
         overrides.grpc_port: ("gRPC door", GRPC_PORT_ANNOTATION),
+        overrides.http_port: ("HTTP door", HTTP_PORT_ANNOTATION),
         overrides.status_port: ("health and metrics", STATUS_PORT_ANNOTATION),
     }
     for _, each in _containers(spec):
@@ -137,6 +147,9 @@ def _told(spec: Mapping[str, Any], overrides: Overrides, *, position: int) -> It
     """Tell the containers that start after the sidecar: to those before it, nothing would answer yet."""
     for at, each in _containers(spec, since=position):
         own = {variable["name"] for variable in each.get("env") or ()}
+        if BASE_URL in own or each.get("envFrom"):
+            # A key for another address, or one that comes with a whole Secret, which env would replace, stays its own.
+            own.add(API_KEY)
         ours = [variable for variable in app_env(overrides) if variable["name"] not in own]
         # In front, so that the app's own values can refer to them.
         yield from added_items(each, "env", ours, index=0, at=at)
@@ -149,7 +162,8 @@ def _kept(spec: Mapping[str, Any], overrides: Overrides, *, position: int) -> It
             name = variable["name"]
             # The value stays unsaid: it may be a secret.
             if name in ours and variable.get("value") != ours[name]:
-                yield f"container {each['name']} sets {name} itself, which is kept; its sidecar's is {ours[name]}"
+                instead = "it ends at the sidecar" if name == API_KEY else f"its sidecar's is {ours[name]}"
+                yield f"container {each['name']} sets {name} itself, which is kept; {instead}"
 
 
 def _containers(spec: Mapping[str, Any], *, since: int = 0) -> Iterator[tuple[tuple[str, ...], Mapping[str, Any]]]:

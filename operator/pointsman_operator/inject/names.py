@@ -16,12 +16,14 @@ INJECTION_ANNOTATION: Final = kinds.INJECTION_ANNOTATION
 CPU_ANNOTATION: Final = "pointsman.dev/sidecar-cpu"
 MEMORY_ANNOTATION: Final = "pointsman.dev/sidecar-memory"
 GRPC_PORT_ANNOTATION: Final = "pointsman.dev/grpc-port"
+HTTP_PORT_ANNOTATION: Final = "pointsman.dev/http-port"
 STATUS_PORT_ANNOTATION: Final = "pointsman.dev/status-port"
 LOG_LEVEL_ANNOTATION: Final = "pointsman.dev/log-level"
 OVERRIDES: Final = (
     CPU_ANNOTATION,
     MEMORY_ANNOTATION,
     GRPC_PORT_ANNOTATION,
+    HTTP_PORT_ANNOTATION,
     STATUS_PORT_ANNOTATION,
     LOG_LEVEL_ANNOTATION,
 )

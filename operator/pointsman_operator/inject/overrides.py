@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Final, TypeVar
 
 from pointsman_operator.inject.allowances import CPU, MEMORY, Allowance, AllowanceError, read_allowance
 from pointsman_operator.inject.names import (
     CPU_ANNOTATION,
     GRPC_PORT_ANNOTATION,
+    HTTP_PORT_ANNOTATION,
     INJECT_LABEL,
     INJECTION_ANNOTATION,
     LOG_LEVEL_ANNOTATION,
@@ -18,6 +20,7 @@ from pointsman_operator.inject.names import (
 
 DEFAULT_GRPC_PORT: Final = 8081
 DEFAULT_STATUS_PORT: Final = 8082
+DEFAULT_HTTP_PORT: Final = 8083
 _PORTS: Final = range(1024, 65536)  # those below take a capability that the sidecar has not
 _LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 _PREFIX: Final = "pointsman.dev/"
@@ -40,6 +43,7 @@ class Overrides:
     cpu: Allowance | None = None
     memory: Allowance | None = None
     grpc_port: int = DEFAULT_GRPC_PORT
+    http_port: int = DEFAULT_HTTP_PORT
     status_port: int = DEFAULT_STATUS_PORT
     log_level: str | None = None
 
@@ -61,16 +65,26 @@ def read_overrides(annotations: Mapping[str, str]) -> Overrides:
         cpu=read(CPU_ANNOTATION, lambda text: read_allowance(text, CPU), None),
         memory=read(MEMORY_ANNOTATION, lambda text: read_allowance(text, MEMORY), None),
         grpc_port=read(GRPC_PORT_ANNOTATION, _port, DEFAULT_GRPC_PORT),
+        http_port=read(HTTP_PORT_ANNOTATION, _port, DEFAULT_HTTP_PORT),
         status_port=read(STATUS_PORT_ANNOTATION, _port, DEFAULT_STATUS_PORT),
         log_level=read(LOG_LEVEL_ANNOTATION, _log_level, None),
     )
-    if not wrong and overrides.grpc_port == overrides.status_port:
-        wrong.append(
-            f"{GRPC_PORT_ANNOTATION} and {STATUS_PORT_ANNOTATION} are both {overrides.grpc_port}; write two ports"
-        )
+    if not wrong:
+        wrong += _shared_ports(overrides)
     if wrong:
         raise OverridesError("; ".join(wrong))
     return overrides
+
+
+def _shared_ports(overrides: Overrides) -> Iterator[str]:
+    ports = {
+        GRPC_PORT_ANNOTATION: overrides.grpc_port,
+        HTTP_PORT_ANNOTATION: overrides.http_port,
+        STATUS_PORT_ANNOTATION: overrides.status_port,
+    }
+    for (one, port), (other, its_port) in combinations(ports.items(), 2):
+        if port == its_port:
+            yield f"{one} and {other} are both {port}; write two ports"
 
 
 def unknown_annotations(annotations: Iterable[str]) -> Iterator[str]:

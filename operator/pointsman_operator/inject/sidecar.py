@@ -17,6 +17,8 @@ _STATE_FOLDER: Final = "/var/lib/pointsman"
 # already keeps it away: here a token that is good for the operator and for nothing else.
 _TOKEN_FOLDER: Final = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - a folder
 _TOKEN_FILE: Final = "token"  # noqa: S105 - a file's name
+BASE_URL: Final = "OPENAI_BASE_URL"
+API_KEY: Final = "OPENAI_API_KEY"
 _STATUS_PORT_NAME: Final = "pointsman-stats"  # a port's name has 15 characters at most
 
 
@@ -50,7 +52,7 @@ def container(settings: SidecarSettings, overrides: Overrides) -> Json:
         # An init container with this starts before the app and ends after it, and keeps no Job from completing.
         "restartPolicy": "Always",
         "env": _env(settings, overrides),
-        # The door's port is not listed: nothing outside of the pod reaches it, and what scrapes listed ports would try.
+        # The doors' ports are not listed: nothing outside of the pod reaches them, and scrapers try what is listed.
         "ports": [{"name": _STATUS_PORT_NAME, "containerPort": overrides.status_port, "protocol": "TCP"}],
         # The next container starts once this succeeds, which is a matter of the sidecar alone and not of the operator.
         "startupProbe": {**_ready(overrides), "periodSeconds": 1, "failureThreshold": 120},
@@ -93,8 +95,13 @@ def volumes(settings: SidecarSettings) -> list[Json]:
 
 
 def app_env(overrides: Overrides) -> list[Json]:
-    """What containers are told that can reach the sidecar. A variable belongs here once what it names is there."""
-    return [{"name": "POINTSMAN_ADDRESS", "value": _door(overrides)}]
+    """What containers are told that can reach the sidecar: apps that know it, and those that know OpenAI alone."""
+    return [
+        {"name": "POINTSMAN_ADDRESS", "value": _door(overrides)},
+        {"name": BASE_URL, "value": f"http://{_http_door(overrides)}/v1"},
+        # OpenAI's clients do not start without one. Whatever it is, it ends at the sidecar.
+        {"name": API_KEY, "value": "pointsman"},
+    ]
 
 
 def fingerprint(settings: SidecarSettings) -> str:
@@ -114,6 +121,7 @@ def _env(settings: SidecarSettings, overrides: Overrides) -> list[Json]:
         "POINTSMAN_TOKEN_FILE": f"{_TOKEN_FOLDER}/{_TOKEN_FILE}",
         "POINTSMAN_STATE_DIR": _STATE_FOLDER,
         "POINTSMAN_LISTEN": _door(overrides),
+        "POINTSMAN_HTTP_LISTEN": _http_door(overrides),
         "POINTSMAN_STATUS_LISTEN": f"0.0.0.0:{overrides.status_port}",
         **({"POINTSMAN_LOG_LEVEL": overrides.log_level} if overrides.log_level else {}),
     }
@@ -126,6 +134,10 @@ def _env(settings: SidecarSettings, overrides: Overrides) -> list[Json]:
 
 def _door(overrides: Overrides) -> str:
     return f"127.0.0.1:{overrides.grpc_port}"
+
+
+def _http_door(overrides: Overrides) -> str:
+    return f"127.0.0.1:{overrides.http_port}"
 
 
 def _ready(overrides: Overrides) -> Json:

@@ -61,7 +61,7 @@ class OfferedModel(Model):
     context_window: int
     max_output_tokens: int
     input_modalities: tuple[Literal["Text", "Image", "Audio"], ...] = Field(strict=False)
-    features: tuple[Literal["Tools", "JSONSchema", "Logprobs"], ...] = Field(strict=False)
+    features: tuple[Literal["Tools", "JSONSchema", "Logprobs", "Embeddings"], ...] = Field(strict=False)
 
 
 class ModelProviderSpec(Model):

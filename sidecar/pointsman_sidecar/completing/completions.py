@@ -1,51 +1,71 @@
 """`Completions`: serves requests under the policy in force."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
 
-from pointsman_api.v1 import completions_pb2
-from pointsman_sidecar.completing.deciding import decide
+from pointsman_api.v1 import completions_pb2, decision_pb2
+from pointsman_sidecar.completing.deciding import decide, policy_of
 from pointsman_sidecar.completing.failures import no_answer
 from pointsman_sidecar.contract.decisions import Attempt, Progress, decision
 from pointsman_sidecar.contract.errors import CompletionError, Kind
 from pointsman_sidecar.contract.explanations import explanation
-from pointsman_sidecar.contract.provider_answers import (
-    UnreadableAnswerError,
-    begins,
-    read_answer,
-    read_chunk,
-    read_usage,
-)
-from pointsman_sidecar.contract.provider_requests import provider_request
+from pointsman_sidecar.contract.forms import Form, Operation
+from pointsman_sidecar.contract.provider_answers import UnreadableAnswerError
 from pointsman_sidecar.control.in_force import InForce
 from pointsman_sidecar.providers.clients import ProviderClients
 from pointsman_sidecar.providers.outcomes import Outcome, ProviderFailure
 from pointsman_sidecar.routing.features import Features
 from pointsman_sidecar.routing.plan import Step
-from pointsman_sidecar.routing.policy import Provider
+from pointsman_sidecar.routing.policy import Model, Provider
+from pointsman_sidecar.telemetry.arrivals import Arrival
 from pointsman_sidecar.telemetry.observer import Observation, Observer
 
 _Answer = TypeVar("_Answer")
-Send = Callable[[completions_pb2.CompleteStreamResponse], Awaitable[None]]
+_Chunk = TypeVar("_Chunk")
+_Result = TypeVar("_Result")
+_Chunk_contra = TypeVar("_Chunk_contra", contravariant=True)
+_PATHS = {Operation.CHAT: "/chat/completions", Operation.EMBEDDINGS: "/embeddings"}
+# What a stream says before its first token is kept until then: a role, and no more than this of anything else.
+_MOST_KEPT = 16
+
+
+class Sink(Protocol[_Chunk_contra]):
+    """Where a stream goes. A method that waits holds the provider's stream back."""
+
+    async def started(self, decision: decision_pb2.Decision) -> None:
+        """The model has begun to answer: the decision, without usage and cost."""
+
+    async def chunk(self, chunk: _Chunk_contra) -> None:
+        """More of the answer."""
+
+    async def finished(self, decision: decision_pb2.Decision) -> None:
+        """The answer is complete: the whole decision."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Caller:
-    """What a door knows of a call: its method, how many seconds the caller waits, its headers (for the trace)."""
+    """What a door knows of a call: how it came in, and how many seconds the caller waits."""
 
-    method: str
+    arrival: Arrival
     patience: float | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answered(Generic[_Answer]):
+    """A whole answer in the form of its request, and how it was decided."""
+
+    content: _Answer
+    decision: decision_pb2.Decision
 
 
 @dataclass(kw_only=True, slots=True)
-class _Serving:
+class _Serving(Generic[_Answer, _Chunk]):
     """A completion that is being served. `total` is its one timer, entered before the first attempt."""
 
-    request: completions_pb2.CompleteRequest
+    form: Form[_Answer, _Chunk]
     features: Features
     progress: Progress
     observation: Observation
@@ -70,50 +90,61 @@ class Completions:
         self._new_id = new_id
         self._clock = clock
 
-    async def complete(
-        self, request: completions_pb2.CompleteRequest, *, caller: Caller
-    ) -> completions_pb2.CompleteResponse:
+    async def complete(self, form: Form[_Answer, Any], *, caller: Caller) -> Answered[_Answer]:
         """The whole answer.
 
         Raises:
             CompletionError: there is none; it says why.
         """
-        with self._serving(request, caller) as serving:
+        with self._serving(form, caller) as serving:
             async with serving.total:
-                response = await self._first_answer(serving, lambda step: self._whole(serving, step))
-            response.decision.CopyFrom(decision(serving.progress))
-            return response
+                content = await self._first_answer(serving, lambda step: self._whole(serving, step))
+            return Answered(content=content, decision=decision(serving.progress))
 
-    async def stream(self, request: completions_pb2.CompleteRequest, *, caller: Caller, send: Send) -> None:
-        """The answer as it comes, event by event, to `send`; a `send` that waits holds the provider's stream back.
+    async def stream(self, form: Form[Any, _Chunk], *, caller: Caller, sink: Sink[_Chunk]) -> None:
+        """The answer as it comes, piece by piece, to `sink`.
 
         Raises:
             CompletionError: there is no answer, or no more of it; it says why.
         """
-        with self._serving(request, caller) as serving:
+        with self._serving(form, caller) as serving:
             async with serving.total:
-                await self._first_answer(serving, lambda step: self._streamed(serving, step, send))
-                await send(completions_pb2.CompleteStreamResponse(finished=decision(serving.progress)))
+                await self._first_answer(serving, lambda step: self._streamed(serving, step, sink))
+                await sink.finished(decision(serving.progress))
 
-    def explain(self, request: completions_pb2.CompleteRequest) -> completions_pb2.ExplainResponse:
+    def explain(self, form: Form[Any, Any]) -> completions_pb2.ExplainResponse:
         """What would be done.
 
         Raises:
             CompletionError: nothing would be; it says why.
         """
-        progress, features = decide(request, in_force=self._in_force, new_id=self._new_id)
+        progress, features = decide(form, in_force=self._in_force, new_id=self._new_id)
         return explanation(progress, features)
 
+    def models(self) -> tuple[Model, ...]:
+        """The models of the policy in force.
+
+        Raises:
+            CompletionError: there is no policy.
+        """
+        return tuple(policy_of(self._in_force).models.values())
+
+    @property
+    def most_request_bytes(self) -> int:
+        """How large a request the policy in force allows; without one, none is served."""
+        policy = self._in_force.policy
+        return 0 if policy is None else policy.max_request_bytes
+
     @contextmanager
-    def _serving(self, request: completions_pb2.CompleteRequest, caller: Caller) -> Iterator[_Serving]:
-        with self._observer.completion(method=caller.method, headers=caller.headers) as observation:
-            progress, features = decide(request, in_force=self._in_force, new_id=self._new_id)
+    def _serving(self, form: Form[_Answer, _Chunk], caller: Caller) -> Iterator[_Serving[_Answer, _Chunk]]:
+        with self._observer.completion(caller.arrival) as observation:
+            progress, features = decide(form, in_force=self._in_force, new_id=self._new_id)
             observation.progress = progress
             patience = progress.policy.timeouts.total
             if caller.patience is not None:
                 patience = min(patience, caller.patience)
             serving = _Serving(
-                request=request,
+                form=form,
                 features=features,
                 progress=progress,
                 observation=observation,
@@ -129,7 +160,9 @@ class Completions:
                     decision=decision(progress),
                 ) from error
 
-    async def _first_answer(self, serving: _Serving, attempt: Callable[[Step], Awaitable[_Answer]]) -> _Answer:
+    async def _first_answer(
+        self, serving: _Serving[Any, Any], attempt: Callable[[Step], Awaitable[_Result]]
+    ) -> _Result:
         failures: list[tuple[Step, ProviderFailure]] = []
         for step in serving.progress.plan.steps:
             try:
@@ -140,27 +173,29 @@ class Completions:
                     break
         raise no_answer(failures, decision=decision(serving.progress))
 
-    async def _whole(self, serving: _Serving, step: Step) -> completions_pb2.CompleteResponse:
+    async def _whole(self, serving: _Serving[_Answer, Any], step: Step) -> _Answer:
         with self._attempt(serving, step):
             provider, api_key = self._access(serving, step)
             async with _patience(serving.progress.policy.timeouts.attempt, "no answer"):
-                answer = await self._clients.answer(
+                raw = await self._clients.answer(
                     provider,
+                    path=_PATHS[serving.form.operation],
                     api_key=api_key,
                     body=self._body(serving, step, stream=False),
                     connect_timeout=serving.progress.policy.timeouts.connect,
                 )
             with _readable():
-                response = read_answer(answer)
-                serving.progress.usage = read_usage(answer)
+                answer = serving.form.read_answer(raw)
+            serving.progress.usage = answer.usage
             serving.progress.answering = step
-            return response
+            return answer.content
 
-    async def _streamed(self, serving: _Serving, step: Step, send: Send) -> None:
+    async def _streamed(self, serving: _Serving[Any, _Chunk], step: Step, sink: Sink[_Chunk]) -> None:
         with self._attempt(serving, step) as attempt:
             provider, api_key = self._access(serving, step)
             stream = self._clients.stream(
                 provider,
+                path=_PATHS[serving.form.operation],
                 api_key=api_key,
                 body=self._body(serving, step, stream=True),
                 connect_timeout=serving.progress.policy.timeouts.connect,
@@ -176,25 +211,24 @@ class Completions:
                     first_token.reschedule(None)
                     attempt.time_to_first_token = self._clock() - started
                     serving.progress.answering = step
-                    await send(completions_pb2.CompleteStreamResponse(started=decision(serving.progress)))
+                    await sink.started(decision(serving.progress))
 
                 try:
-                    await _relay(chunks, serving.progress, begin=begin, send=send)
+                    await _relay(chunks, serving, begin=begin, sink=sink)
                 except ProviderFailure as failure:
                     if serving.progress.answering is None:
                         raise
                     raise ProviderFailure(Outcome.CUT, str(failure), http_status=failure.http_status) from failure
 
-    def _access(self, serving: _Serving, step: Step) -> tuple[Provider, str]:
+    def _access(self, serving: _Serving[Any, Any], step: Step) -> tuple[Provider, str]:
         name = step.model.provider
         api_key = self._in_force.access.get(name)
         if api_key is None:
             raise ProviderFailure(Outcome.NO_ACCESS, f"the operator gives no access to provider {name}")
         return serving.progress.policy.providers[name], api_key
 
-    def _body(self, serving: _Serving, step: Step, *, stream: bool) -> bytes:
-        sent = provider_request(
-            serving.request,
+    def _body(self, serving: _Serving[Any, Any], step: Step, *, stream: bool) -> bytes:
+        sent = serving.form.provider_request(
             serving.features,
             model=step.model,
             policy_cap=serving.progress.policy.max_output_tokens,
@@ -204,7 +238,7 @@ class Completions:
         return sent.body
 
     @contextmanager
-    def _attempt(self, serving: _Serving, step: Step) -> Iterator[Attempt]:
+    def _attempt(self, serving: _Serving[Any, Any], step: Step) -> Iterator[Attempt]:
         """Keep the record of one attempt, whatever comes of it."""
         attempt = Attempt(step=step)
         serving.progress.attempts.append(attempt)
@@ -212,7 +246,9 @@ class Completions:
         serving.progress.usage = None
         started = self._clock()
         with serving.observation.attempt(
-            attempt, base_url=serving.progress.policy.providers[step.model.provider].base_url
+            attempt,
+            operation=serving.form.operation,
+            base_url=serving.progress.policy.providers[step.model.provider].base_url,
         ):
             try:
                 yield attempt
@@ -232,27 +268,37 @@ class Completions:
 
 
 async def _relay(
-    chunks: AsyncIterator[object], progress: Progress, *, begin: Callable[[], Awaitable[None]], send: Send
+    chunks: AsyncIterator[bytes],
+    serving: _Serving[Any, _Chunk],
+    *,
+    begin: Callable[[], Awaitable[None]],
+    sink: Sink[_Chunk],
 ) -> None:
     """Send the provider's chunks on; `begin` comes before the first that holds something of the answer.
 
     Raises:
         ProviderFailure: the stream ended, and some answer of it had not.
     """
+    progress = serving.progress
+    kept: list[_Chunk] = []
     seen: set[int] = set()
     ended: set[int] = set()
     async for raw in chunks:
         with _readable():
-            chunk = read_chunk(raw)
-            progress.usage = read_usage(raw) or progress.usage
+            chunk = serving.form.read_chunk(raw)
+        progress.usage = chunk.usage or progress.usage
         if progress.answering is None:
-            if not begins(chunk):
+            if not chunk.begins:
+                if chunk.content is not None and len(kept) < _MOST_KEPT:
+                    kept.append(chunk.content)
                 continue
             await begin()
-        if chunk.choices:
-            seen |= {delta.index for delta in chunk.choices}
-            ended |= {delta.index for delta in chunk.choices if delta.finish_reason}
-            await send(completions_pb2.CompleteStreamResponse(chunk=chunk))
+            for early in kept:
+                await sink.chunk(early)
+        seen |= chunk.seen
+        ended |= chunk.ended
+        if chunk.content is not None:
+            await sink.chunk(chunk.content)
     if not seen or seen != ended:
         raise ProviderFailure(Outcome.CONNECTION_FAILED, "the stream ended before the answer did")
 

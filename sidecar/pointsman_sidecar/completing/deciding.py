@@ -1,40 +1,48 @@
 """From a request to its plan, before any call; what `Explain` shows is what `Complete` does."""
 
 from collections.abc import Callable
+from typing import Any
 
-from pointsman_api.v1 import completions_pb2
 from pointsman_sidecar.completing.failures import unplannable
-from pointsman_sidecar.contract import requests
 from pointsman_sidecar.contract.decisions import Progress
 from pointsman_sidecar.contract.errors import CompletionError, Kind
+from pointsman_sidecar.contract.forms import Form
+from pointsman_sidecar.contract.requests import InvalidRequestError
 from pointsman_sidecar.control.in_force import InForce
 from pointsman_sidecar.routing.features import Features
 from pointsman_sidecar.routing.plan import PlanError, plan
+from pointsman_sidecar.routing.policy import Policy
 
 
-def decide(
-    request: completions_pb2.CompleteRequest, *, in_force: InForce, new_id: Callable[[], str]
-) -> tuple[Progress, Features]:
+def decide(form: Form[Any, Any], *, in_force: InForce, new_id: Callable[[], str]) -> tuple[Progress, Features]:
     """Check the request, measure it, and plan it under the policy in force.
 
     Raises:
         CompletionError: it is malformed, no policy is in force, or the policy has no model for it.
     """
     try:
-        requests.check(request)
-    except requests.InvalidRequestError as error:
+        features = form.measure()
+    except InvalidRequestError as error:
         raise CompletionError(
             Kind.INVALID_ARGUMENT, "MALFORMED_REQUEST", str(error), violations=error.violations
         ) from error
-    policy = in_force.policy
-    if policy is None:
-        if in_force.waiting:
-            raise CompletionError(Kind.UNAVAILABLE, "NOT_READY", in_force.no_policy)
-        raise CompletionError(Kind.FAILED_PRECONDITION, "NO_POLICY", in_force.no_policy)
-    features = requests.features(request)
+    policy = policy_of(in_force)
     request_id = new_id()
     try:
         planned = plan(policy, features, request_id=request_id)
     except PlanError as error:
         raise unplannable(error) from error
     return Progress(id=request_id, policy=policy, plan=planned), features
+
+
+def policy_of(in_force: InForce) -> Policy:
+    """The policy in force.
+
+    Raises:
+        CompletionError: there is none.
+    """
+    if in_force.policy is not None:
+        return in_force.policy
+    if in_force.waiting:
+        raise CompletionError(Kind.UNAVAILABLE, "NOT_READY", in_force.no_policy)
+    raise CompletionError(Kind.FAILED_PRECONDITION, "NO_POLICY", in_force.no_policy)

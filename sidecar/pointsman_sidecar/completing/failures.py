@@ -7,11 +7,15 @@ from pointsman_sidecar.contract.errors import CompletionError, Kind
 from pointsman_sidecar.providers.outcomes import Outcome, ProviderFailure
 from pointsman_sidecar.routing.plan import NoCapableModelError, PlanError, Step
 
+# OpenAI's word for a request that is longer than the context window. Apps that shorten their history look for it.
+TOO_LONG = "context_length_exceeded"
+
 
 def unplannable(error: PlanError) -> CompletionError:
     """The error of a request that gets no plan: its own fault, unless the policy's models are too weak for it."""
     kind = Kind.FAILED_PRECONDITION if isinstance(error, NoCapableModelError) else Kind.INVALID_ARGUMENT
-    return CompletionError(kind, error.reason, str(error))
+    code = TOO_LONG if isinstance(error, NoCapableModelError) and error.too_long else ""
+    return CompletionError(kind, error.reason, str(error), code=code)
 
 
 def no_answer(failures: Sequence[tuple[Step, ProviderFailure]], *, decision: decision_pb2.Decision) -> CompletionError:
@@ -24,6 +28,8 @@ def no_answer(failures: Sequence[tuple[Step, ProviderFailure]], *, decision: dec
             "REFUSED_BY_PROVIDER",
             f"the provider of {model} refuses the request: {last}",
             decision=decision,
+            code=last.code,
+            param=last.param,
         )
     if last.outcome is Outcome.CUT:
         return CompletionError(
@@ -39,11 +45,15 @@ def no_answer(failures: Sequence[tuple[Step, ProviderFailure]], *, decision: dec
             NoCapableModelError.reason,
             f"the request is too large for every model that may serve it: {tried}",
             decision=decision,
+            code=TOO_LONG,
         )
+    reason = "NO_MODEL_ANSWERED"
+    if all(failure.outcome is Outcome.RATE_LIMITED for _, failure in failures):
+        reason = "RATE_LIMITED"
     waits = [failure.retry_after for _, failure in failures if failure.retry_after is not None]
     return CompletionError(
         Kind.UNAVAILABLE,
-        "NO_MODEL_ANSWERED",
+        reason,
         f"no model answered: {tried}",
         retry_after=min(waits, default=None),
         decision=decision,

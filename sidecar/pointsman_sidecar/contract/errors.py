@@ -25,7 +25,8 @@ class CompletionError(Exception):
     """No answer, or only a part of one. `str()` is the sentence for the caller.
 
     `reason` names the case for programs, in UPPER_SNAKE_CASE. `retry_after` is in seconds. `decision` is what had been
-    decided, None where it had not come to that.
+    decided, None where it had not come to that. `code` and `param` are OpenAI's words for what is wrong with the
+    request, where somebody said so: the provider that refused it.
     """
 
     def __init__(
@@ -37,6 +38,8 @@ class CompletionError(Exception):
         violations: tuple[Violation, ...] = (),
         retry_after: float | None = None,
         decision: decision_pb2.Decision | None = None,
+        code: str = "",
+        param: str = "",
     ) -> None:
         super().__init__(message)
         self.kind = kind
@@ -44,3 +47,5 @@ class CompletionError(Exception):
         self.violations = violations
         self.retry_after = retry_after
         self.decision = decision
+        self.code = code
+        self.param = param

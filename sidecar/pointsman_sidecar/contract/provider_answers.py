@@ -26,6 +26,18 @@ class UnreadableAnswerError(Exception):
     """The provider's answer is not what the API promises. The text says what is wrong, without the answer's content."""
 
 
+def decoded(raw: bytes) -> object:
+    """The JSON of an answer or a chunk.
+
+    Raises:
+        UnreadableAnswerError: it is none.
+    """
+    try:
+        return json.decode(raw)
+    except json.NotJsonError as error:
+        raise UnreadableAnswerError(str(error)) from None
+
+
 def read_answer(answer: object) -> completions_pb2.CompleteResponse:
     """A whole answer, without its decision.
 

@@ -1,13 +1,13 @@
 """From a request to the bytes that an OpenAI-compatible provider is sent."""
 
 from base64 import b64encode
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from pointsman_api.v1 import completions_pb2, decision_pb2
 from pointsman_sidecar.contract import json
+from pointsman_sidecar.contract.forms import ProviderRequest
 from pointsman_sidecar.routing.capability import output_cap
 from pointsman_sidecar.routing.features import Features
 from pointsman_sidecar.routing.policy import Model
@@ -25,14 +25,6 @@ _MODES = {
     completions_pb2.ToolChoice.MODE_REQUIRED: "required",
 }
 _encoder = msgspec.json.Encoder()
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ProviderRequest:
-    """The body of a call to /chat/completions, and what in it differs from what the app asked for."""
-
-    body: bytes
-    changes: tuple[decision_pb2.Change, ...]
 
 
 def provider_request(
@@ -66,21 +58,27 @@ def provider_request(
         body |= {"stream": True, "stream_options": {"include_usage": True}}
     if request.extra_json:
         body |= json.members(request.extra_json)
-    return ProviderRequest(body=_encoder.encode(body), changes=tuple(_changes(features, model, policy_cap, cap)))
+    return ProviderRequest(
+        body=_encoder.encode(body),
+        changes=cap_changes(features, model=model, policy_cap=policy_cap, cap=cap),
+    )
 
 
-def _changes(features: Features, model: Model, policy_cap: int | None, cap: int | None) -> list[decision_pb2.Change]:
+def cap_changes(
+    features: Features, *, model: Model, policy_cap: int | None, cap: int | None
+) -> tuple[decision_pb2.Change, ...]:
+    """What the decision says where `cap`, as it is sent, is not what the request asks for."""
     if cap is None or cap == features.max_output_tokens:
-        return []
+        return ()
     by_model = cap == model.max_output_tokens and cap != policy_cap
-    return [
+    return (
         decision_pb2.Change(
             field="max_tokens",
             requested="" if features.max_output_tokens is None else str(features.max_output_tokens),
             sent=str(cap),
             message=f"{model.name} gives at most {cap:,} tokens" if by_model else f"the policy allows {cap:,} tokens",
-        )
-    ]
+        ),
+    )
 
 
 def _message(message: completions_pb2.Message) -> dict[str, Any]:

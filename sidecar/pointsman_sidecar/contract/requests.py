@@ -47,8 +47,8 @@ _RANGES = {
     "top_logprobs": (0, 20),
 }
 _MOST_STOPS = 4
-_LONGEST_ID = 512
-_MOST_METADATA = 64
+LONGEST_ID = 512
+MOST_METADATA = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,10 +237,10 @@ def _in_hints(hints: completions_pb2.RoutingHints) -> Iterator[Violation]:
             "hints.severity", f"is {hints.severity}, which is no severity: give LOW, MEDIUM, HIGH or CRITICAL"
         )
     for name in ("user", "session"):
-        if len(getattr(hints, name)) > _LONGEST_ID:
-            yield Violation(f"hints.{name}", f"is longer than {_LONGEST_ID} characters")
-    if len(hints.metadata) > _MOST_METADATA:
-        yield Violation("hints.metadata", f"has {len(hints.metadata)} entries: give at most {_MOST_METADATA}")
+        if len(getattr(hints, name)) > LONGEST_ID:
+            yield Violation(f"hints.{name}", f"is longer than {LONGEST_ID} characters")
+    if len(hints.metadata) > MOST_METADATA:
+        yield Violation("hints.metadata", f"has {len(hints.metadata)} entries: give at most {MOST_METADATA}")
 
 
 def _in_extra(where: str, extra: bytes, modelled: Mapping[str, str]) -> Iterator[Violation]:

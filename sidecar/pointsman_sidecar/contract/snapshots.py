@@ -53,6 +53,7 @@ _FEATURES: Mapping[int, Feature] = {
     types_pb2.FEATURE_TOOLS: Feature.TOOLS,
     types_pb2.FEATURE_JSON_SCHEMA: Feature.JSON_SCHEMA,
     types_pb2.FEATURE_LOGPROBS: Feature.LOGPROBS,
+    types_pb2.FEATURE_EMBEDDINGS: Feature.EMBEDDINGS,
 }
 _STICKY_BY: Mapping[int, StickyBy] = {
     snapshot_pb2.STICKY_BY_UNSPECIFIED: StickyBy.REQUEST,

@@ -1,8 +1,7 @@
 """The gRPC door: `Completions` with health and reflection, on loopback."""
 
-import traceback
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import grpc
 import structlog
@@ -10,10 +9,13 @@ from google.protobuf.message import Message
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from pointsman_api.v1 import completions_pb2, completions_pb2_grpc
+from pointsman_api.v1 import completions_pb2, completions_pb2_grpc, decision_pb2
 from pointsman_sidecar.completing.completions import Caller, Completions
-from pointsman_sidecar.contract.errors import CompletionError, Kind
+from pointsman_sidecar.contract.errors import CompletionError
+from pointsman_sidecar.contract.protobuf_form import ProtobufForm
+from pointsman_sidecar.doors.known_errors import AddressInUseError, known_errors
 from pointsman_sidecar.doors.statuses import DETAILS_KEY, status
+from pointsman_sidecar.telemetry.arrivals import over_grpc
 
 SERVICE = completions_pb2.DESCRIPTOR.services_by_name["Completions"].full_name
 # Above the largest that a policy can allow (64 MiB), so that a policy's own sentence refuses what is too large for it.
@@ -27,10 +29,6 @@ _OPTIONS = (
 _Context = grpc.aio.ServicerContext[completions_pb2.CompleteRequest, Message]
 
 
-class AddressInUseError(Exception):
-    """The door's address cannot be bound. The text names it."""
-
-
 class _Servicer(completions_pb2_grpc.CompletionsServicer):
     def __init__(self, completions: Completions, *, log: structlog.stdlib.BoundLogger) -> None:
         self._completions = completions
@@ -40,8 +38,10 @@ class _Servicer(completions_pb2_grpc.CompletionsServicer):
         self, request: completions_pb2.CompleteRequest, context: _Context
     ) -> completions_pb2.CompleteResponse:
         try:
-            with self._known_errors():
-                return await self._completions.complete(request, caller=_caller("Complete", context))
+            with known_errors(self._log):
+                answered = await self._completions.complete(ProtobufForm(request), caller=_caller("Complete", context))
+                answered.content.decision.CopyFrom(answered.decision)
+                return answered.content
         except CompletionError as error:
             await _abort(context, error)
             raise
@@ -52,8 +52,10 @@ class _Servicer(completions_pb2_grpc.CompletionsServicer):
         # Written event by event rather than as a generator, so that cancellation unwinds this one coroutine, and what
         # it holds is released then and not when a generator happens to be collected.
         try:
-            with self._known_errors():
-                await self._completions.stream(request, caller=_caller("CompleteStream", context), send=context.write)
+            with known_errors(self._log):
+                await self._completions.stream(
+                    ProtobufForm(request), caller=_caller("CompleteStream", context), sink=_EventSink(context)
+                )
         except CompletionError as error:
             await _abort(context, error)
 
@@ -61,26 +63,27 @@ class _Servicer(completions_pb2_grpc.CompletionsServicer):
         self, request: completions_pb2.CompleteRequest, context: _Context
     ) -> completions_pb2.ExplainResponse:
         try:
-            with self._known_errors():
-                return self._completions.explain(request)
+            with known_errors(self._log):
+                return self._completions.explain(ProtobufForm(request))
         except CompletionError as error:
             await _abort(context, error)
             raise
 
-    @contextmanager
-    def _known_errors(self) -> Iterator[None]:
-        """Let nothing out but errors that a caller may see."""
-        try:
-            yield
-        except CompletionError:
-            raise
-        except Exception as error:
-            # Where, and no message: an exception may quote what it stumbled over.
-            stack = "".join(traceback.format_tb(error.__traceback__))
-            self._log.error("internal error", error=type(error).__name__, stack=stack)
-            raise CompletionError(
-                Kind.INTERNAL, "INTERNAL", "the sidecar failed on this request; its log says where"
-            ) from error
+
+class _EventSink:
+    """Writes a stream's events to a call."""
+
+    def __init__(self, context: _Context) -> None:
+        self._write = context.write
+
+    async def started(self, decision: decision_pb2.Decision) -> None:
+        await self._write(completions_pb2.CompleteStreamResponse(started=decision))
+
+    async def chunk(self, chunk: completions_pb2.Chunk) -> None:
+        await self._write(completions_pb2.CompleteStreamResponse(chunk=chunk))
+
+    async def finished(self, decision: decision_pb2.Decision) -> None:
+        await self._write(completions_pb2.CompleteStreamResponse(finished=decision))
 
 
 @asynccontextmanager
@@ -113,7 +116,7 @@ async def grpc_door(
 
 def _caller(method: str, context: _Context) -> Caller:
     headers = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
-    return Caller(method=f"{SERVICE}/{method}", patience=context.time_remaining(), headers=headers)
+    return Caller(arrival=over_grpc(f"{SERVICE}/{method}", headers), patience=context.time_remaining())
 
 
 async def _abort(context: _Context, error: CompletionError) -> None:

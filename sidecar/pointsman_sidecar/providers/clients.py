@@ -1,8 +1,8 @@
 """The connections to providers: one pool for the process, one SDK client for each endpoint and key."""
 
-import json
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import lru_cache
 from types import TracebackType
 from typing import Self
@@ -11,18 +11,21 @@ import httpx2
 from openai import AsyncOpenAI, AsyncStream, DefaultAioHttpClient, Omit, omit
 from openai._types import RequestOptions  # the type of post()'s options, which the SDK exports nowhere else
 
-from pointsman_sidecar.providers.failures import CALL_ERRORS, failure_of
+from pointsman_sidecar.providers.events import EventSplitter
+from pointsman_sidecar.providers.failures import CALL_ERRORS, failure_in, failure_of
 from pointsman_sidecar.providers.outcomes import Outcome, ProviderFailure
 from pointsman_sidecar.routing.policy import Provider
 
-_PATH = "/chat/completions"
 # The SDK wants a key even where the provider asks for none; it is not sent.
 _NO_KEY = "none"
 _MOST_CLIENTS = 64
+# How long the end of the body may take after the end of the stream, so that the connection can serve again.
+_LAST_BYTES = 0.05
+_DONE = b"[DONE]"
 
 
 class ProviderClients:
-    """Calls chat completions. An async context manager: leaving it closes the connections."""
+    """Calls providers. An async context manager: leaving it closes the connections."""
 
     def __init__(self) -> None:
         self._http = DefaultAioHttpClient(timeout=None)
@@ -36,25 +39,27 @@ class ProviderClients:
     ) -> None:
         await self._http.aclose()
 
-    async def answer(self, provider: Provider, *, api_key: str, body: bytes, connect_timeout: float) -> object:
-        """The decoded answer to `body`. Only the connection is timed here; the caller bounds the whole.
+    async def answer(
+        self, provider: Provider, *, path: str, api_key: str, body: bytes, connect_timeout: float
+    ) -> bytes:
+        """The answer to `body`, as it came. Only the connection is timed here; the caller bounds the whole.
 
         Raises:
             ProviderFailure: there is no answer.
         """
         try:
             response = await self._client(provider.base_url, api_key).post(
-                _PATH, cast_to=httpx2.Response, content=body, options=_options(api_key, connect_timeout)
+                path, cast_to=httpx2.Response, content=body, options=_options(api_key, connect_timeout)
             )
-            return json.loads(response.content)
         except CALL_ERRORS as error:
             raise failure_of(error) from error
+        return response.content
 
     @asynccontextmanager
     async def stream(
-        self, provider: Provider, *, api_key: str, body: bytes, connect_timeout: float
-    ) -> AsyncIterator[AsyncIterator[object]]:
-        """The decoded chunks of the answer to `body`, until the provider says that it is done.
+        self, provider: Provider, *, path: str, api_key: str, body: bytes, connect_timeout: float
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        """The chunks of the answer to `body`, each as it came, until the provider says that it is done.
 
         Leaving the context closes the connection, wherever the stream stands.
 
@@ -63,7 +68,7 @@ class ProviderClients:
         """
         try:
             stream = await self._client(provider.base_url, api_key).post(
-                _PATH,
+                path,
                 cast_to=object,
                 content=body,
                 stream=True,
@@ -73,7 +78,7 @@ class ProviderClients:
         except CALL_ERRORS as error:
             raise failure_of(error) from error
         try:
-            yield _chunks(stream)
+            yield _chunks(stream.response)
         finally:
             await stream.close()
 
@@ -93,12 +98,28 @@ class ProviderClients:
         return client
 
 
-async def _chunks(stream: AsyncStream[object]) -> AsyncIterator[object]:
+async def _chunks(response: httpx2.Response) -> AsyncIterator[bytes]:
+    # The SDK's own iterator would decode every chunk, and what is sent on must be what came.
+    splitter = EventSplitter()
+    body = response.aiter_bytes()
     try:
-        async for chunk in stream:
-            yield chunk
+        async for received in body:
+            for data in splitter.feed(received):
+                if data.startswith(_DONE):
+                    await _drain(body)
+                    return
+                if failure := failure_in(data):
+                    raise failure
+                yield data
     except CALL_ERRORS as error:
         raise failure_of(error) from error
+
+
+async def _drain(body: AsyncIterator[bytes]) -> None:
+    with suppress(TimeoutError, *CALL_ERRORS):
+        async with asyncio.timeout(_LAST_BYTES):
+            async for _ in body:
+                pass
 
 
 def _options(api_key: str, connect_timeout: float) -> RequestOptions:

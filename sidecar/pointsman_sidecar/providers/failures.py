@@ -1,13 +1,16 @@
 """From the openai SDK's exceptions to our outcomes: one table, in one place."""
 
+import json
+
 import aiohttp
+import httpx2
 import openai
 
 from pointsman_sidecar.providers.outcomes import Outcome, ProviderFailure
 
 # Beside the SDK's own exceptions: what its transport lets through where an answer is no HTTP, and what Python raises
 # where it is no JSON, no UTF-8, or nested or numbered beyond what it reads.
-CALL_ERRORS = (openai.OpenAIError, aiohttp.ClientError, ValueError, RecursionError)
+CALL_ERRORS = (openai.OpenAIError, aiohttp.ClientError, httpx2.HTTPError, ValueError, RecursionError)
 _TIMEOUT_STATUS = 408
 _TOO_LARGE_STATUS = 413
 _TOO_LARGE_CODES = frozenset({"context_length_exceeded", "string_above_max_length"})
@@ -28,20 +31,36 @@ _BY_TYPE: dict[type[openai.APIStatusError], Outcome] = {
 }
 
 
-def failure_of(error: openai.OpenAIError | aiohttp.ClientError | ValueError | RecursionError) -> ProviderFailure:
-    """The outcome that an exception of the SDK stands for."""
+def failure_of(
+    error: openai.OpenAIError | aiohttp.ClientError | httpx2.HTTPError | ValueError | RecursionError,
+) -> ProviderFailure:
+    """The outcome that an exception of the SDK or its transport stands for."""
     match error:
         case openai.APITimeoutError() if _ran_out_of_time(error):
             return ProviderFailure(Outcome.TIMED_OUT, "the connection was not made in time")
-        case openai.APIConnectionError() | aiohttp.ClientError():
+        case openai.APIConnectionError() | aiohttp.ClientError() | httpx2.HTTPError():
             return ProviderFailure(Outcome.CONNECTION_FAILED, "the connection failed or broke off")
         case openai.APIStatusError():
             return _of_status(error)
-        case openai.APIError():
-            # The provider reports an error within a stream that began with status 200.
-            return ProviderFailure(Outcome.PROVIDER_FAILED, f"the provider says: {_quote(error.message)}")
         case _:
             return ProviderFailure(Outcome.PROVIDER_FAILED, "the provider's answer cannot be read")
+
+
+def failure_in(chunk: bytes) -> ProviderFailure | None:
+    """The error that a provider reports within a stream that began with status 200; None where the chunk is none."""
+    if b'"error"' not in chunk:
+        return None
+    try:
+        body = json.loads(chunk)
+    except (ValueError, RecursionError):
+        # Whoever reads the chunk will say so.
+        return None
+    error = body.get("error") if isinstance(body, dict) else None
+    if not error:
+        return None
+    message = error.get("message") if isinstance(error, dict) else error
+    said = message if isinstance(message, str) and message else "an error without a message"
+    return ProviderFailure(Outcome.PROVIDER_FAILED, f"the provider says: {_quote(said)}")
 
 
 def _ran_out_of_time(error: BaseException | None) -> bool:
@@ -66,6 +85,8 @@ def _of_status(error: openai.APIStatusError) -> ProviderFailure:
         f"status {status}: {_quote(_said(error))}",
         http_status=status,
         retry_after=_retry_after(error.response.headers.get("retry-after")),
+        code=_word(error.code),
+        param=_word(error.param),
     )
 
 
@@ -74,6 +95,10 @@ def _said(error: openai.APIStatusError) -> str:
     if isinstance(body, dict) and isinstance(body.get("message"), str):
         return str(body["message"])
     return error.response.reason_phrase or "no reason given"
+
+
+def _word(value: object) -> str:
+    return _quote(value) if isinstance(value, str) else ""
 
 
 def _quote(text: str) -> str:

@@ -23,16 +23,25 @@ class ProviderFailure(Exception):  # noqa: N818 - an expected outcome, no error 
     """A call that gave no answer.
 
     `str()` is a sentence for the caller. It may quote the provider, and so the prompt: never log it. `retry_after` is
-    in seconds, where the provider names a time.
+    in seconds, where the provider names a time. `code` and `param` are its words for what is wrong with the request.
     """
 
     def __init__(
-        self, outcome: Outcome, message: str, *, http_status: int = 0, retry_after: float | None = None
+        self,
+        outcome: Outcome,
+        message: str,
+        *,
+        http_status: int = 0,
+        retry_after: float | None = None,
+        code: str = "",
+        param: str = "",
     ) -> None:
         super().__init__(message)
         self.outcome = outcome
         self.http_status = http_status
         self.retry_after = retry_after
+        self.code = code
+        self.param = param
 
     @property
     def may_fall_back(self) -> bool:

@@ -1,7 +1,7 @@
 """Whether a model can serve a request at all, and why not."""
 
 from pointsman_sidecar.routing.features import Features
-from pointsman_sidecar.routing.policy import Model
+from pointsman_sidecar.routing.policy import Feature, Model
 
 
 def output_cap(model: Model, features: Features, *, policy_cap: int | None) -> int | None:
@@ -12,11 +12,15 @@ def output_cap(model: Model, features: Features, *, policy_cap: int | None) -> i
 
 def incapability(model: Model, features: Features, *, policy_cap: int | None) -> str | None:
     """A sentence on what the model lacks for the request; None where it can serve it."""
+    embeds = Feature.EMBEDDINGS in features.needs
+    if Feature.EMBEDDINGS in model.features and not embeds:
+        return "it gives embeddings and no answers"
     if deaf := features.modalities - model.input_modalities:
         return f"it does not take in {' or '.join(sorted(deaf))}"
     if lacks := features.needs - model.features:
         return f"it does not support {' or '.join(sorted(lacks))}"
-    needed = features.estimated_input_tokens + (output_cap(model, features, policy_cap=policy_cap) or 1)
+    written = 0 if embeds else output_cap(model, features, policy_cap=policy_cap) or 1
+    needed = features.estimated_input_tokens + written
     if needed > model.context_window:
         return f"the request needs about {needed:,} tokens and its context window is {model.context_window:,}"
     return None

@@ -10,8 +10,9 @@ from pointsman_sidecar.routing.policy import Feature, Modality, Severity
 class Features:
     """A request, without its content.
 
-    `model` is the model that the request names, empty where it leaves the choice to the policy. `max_output_tokens` is
-    what it asks for, None where it says nothing. Sizes are in bytes and tokens; the tokens are an estimate.
+    `model` is the model that the request names, empty where it leaves the choice to the policy. A name `is_wish` where
+    the app may know nothing of policies: one that may not pin is passed over. `max_output_tokens` is what it asks for,
+    None where it says nothing. Sizes are in bytes and tokens; the tokens are an estimate.
     """
 
     request_bytes: int
@@ -20,6 +21,7 @@ class Features:
     needs: frozenset[Feature] = frozenset()
     max_output_tokens: int | None = None
     model: str = ""
+    is_wish: bool = False
     user: str = ""
     session: str = ""
     severity: Severity | None = None

@@ -4,13 +4,13 @@ The cheapest that will do comes first by the policy's own rules; what cannot ser
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from pointsman_sidecar.routing.capability import incapability
 from pointsman_sidecar.routing.features import Features
 from pointsman_sidecar.routing.matching import Match, matches
-from pointsman_sidecar.routing.policy import Model, Policy, Route
+from pointsman_sidecar.routing.policy import Feature, Model, Policy, Route
 from pointsman_sidecar.routing.splitting import draw, sticky_key
 
 
@@ -49,10 +49,20 @@ class PinningNotAllowedError(PlanError):
     reason = "PINNING_NOT_ALLOWED"
 
 
+class AmbiguousModelError(PlanError):
+    """The request leaves to the policy what only the app can know: whose embeddings it compares. Name a model."""
+
+    reason = "MODEL_REQUIRED"
+
+
 class NoCapableModelError(PlanError):
-    """No model that the policy would use can serve the request."""
+    """No model that the policy would use can serve the request; if it is `too_long`, one could if it were shorter."""
 
     reason = "NO_CAPABLE_MODEL"
+
+    def __init__(self, message: str, *, too_long: bool = False) -> None:
+        super().__init__(message)
+        self.too_long = too_long
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -112,7 +122,7 @@ def plan(policy: Policy, features: Features, *, request_id: str) -> Plan:
             f"the request has {features.request_bytes:,} bytes and policy {policy} allows {policy.max_request_bytes:,}"
         )
     trials: list[Trial] = []
-    choice = _pinned(policy, features) if features.model else _routed(policy, features, request_id, trials)
+    choice = _chosen(policy, features, request_id, trials)
 
     names = list(dict.fromkeys((choice.model, *choice.fallbacks)))
     lacks = {name: _lack(policy, name, features) for name in names}
@@ -120,7 +130,7 @@ def plan(policy: Policy, features: Features, *, request_id: str) -> Plan:
     if not capable and not choice.alone:
         # Nobody that the policy names for this request can serve it. The cheapest of the others that can is better
         # than no answer; the decision says that it happened, and why.
-        for model in sorted(policy.models.values(), key=_dearness):
+        for model in sorted(policy.models.values(), key=lambda model: model.dearness):
             if model.name not in lacks:
                 lacks[model.name] = _lack(policy, model.name, features)
                 if lacks[model.name] is None:
@@ -128,7 +138,8 @@ def plan(policy: Policy, features: Features, *, request_id: str) -> Plan:
     if not capable:
         raise NoCapableModelError(
             f"no model of policy {policy} can serve the request: "
-            + "; ".join(f"{name}: {lack}" for name, lack in lacks.items())
+            + "; ".join(f"{name}: {lack}" for name, lack in lacks.items()),
+            too_long=any(_lack(policy, name, replace(features, estimated_input_tokens=0)) is None for name in lacks),
         )
     return Plan(
         steps=tuple(_step(policy, choice, name, lacks, position) for position, name in enumerate(capable)),
@@ -138,23 +149,50 @@ def plan(policy: Policy, features: Features, *, request_id: str) -> Plan:
     )
 
 
+def _chosen(policy: Policy, features: Features, request_id: str, trials: list[Trial]) -> _Choice:
+    if Feature.EMBEDDINGS in features.needs:
+        return _embedding(policy, features)
+    if features.model and (policy.allow_pinning or not features.is_wish):
+        return _pinned(policy, features)
+    return _routed(policy, features, request_id, trials)
+
+
 def _pinned(policy: Policy, features: Features) -> _Choice:
     if not policy.allow_pinning:
         raise PinningNotAllowedError(
             f"policy {policy} chooses the model itself (allowPinning is false): leave model empty or send auto"
         )
-    if features.model not in policy.models:
-        raise UnknownModelError(
-            f"model {features.model} is not in policy {policy}, which has {', '.join(policy.models)}; "
-            "leave model empty or send auto to let the policy choose"
+    return _named(policy, features, otherwise="leave model empty or send auto to let the policy choose")
+
+
+def _embedding(policy: Policy, features: Features) -> _Choice:
+    """Vectors of two models cannot be compared, so the app's choice stands: no route, no other model in its place."""
+    names = sorted(model.name for model in policy.models.values() if Feature.EMBEDDINGS in model.features)
+    if not names:
+        raise NoCapableModelError(f"no model of policy {policy} gives embeddings")
+    if features.model:
+        return _named(policy, features, otherwise=f"those that give embeddings: {', '.join(names)}")
+    if len(names) > 1:
+        raise AmbiguousModelError(
+            f"policy {policy} has several models that give embeddings, and those of one cannot be compared with those "
+            f"of another: name one of {', '.join(names)}"
         )
     return _Choice(
-        model=features.model,
-        reason=Reason.PINNED,
-        why=lambda: "the request names it",
+        model=names[0],
+        reason=Reason.DEFAULT,
+        why=lambda: "it is the policy's only model that gives embeddings",
         fallbacks=(),
         alone=True,
     )
+
+
+def _named(policy: Policy, features: Features, *, otherwise: str) -> _Choice:
+    model = policy.named(features.model)
+    if model is None:
+        raise UnknownModelError(
+            f"model {features.model} is not in policy {policy}, which has {', '.join(policy.models)}; {otherwise}"
+        )
+    return _Choice(model=model.name, reason=Reason.PINNED, why=lambda: "the request names it", fallbacks=(), alone=True)
 
 
 def _routed(policy: Policy, features: Features, request_id: str, trials: list[Trial]) -> _Choice:
@@ -197,10 +235,6 @@ def _by_route(policy: Policy, route: Route, features: Features, request_id: str,
 
 def _lack(policy: Policy, name: str, features: Features) -> str | None:
     return incapability(policy.models[name], features, policy_cap=policy.max_output_tokens)
-
-
-def _dearness(model: Model) -> tuple[object, ...]:
-    return (model.price.input + model.price.output, model.name)
 
 
 def _step(policy: Policy, choice: _Choice, name: str, lacks: dict[str, str | None], position: int) -> Step:

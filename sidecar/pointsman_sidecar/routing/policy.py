@@ -22,6 +22,8 @@ class Feature(StrEnum):
     TOOLS = "tools"
     JSON_SCHEMA = "JSON schemas"
     LOGPROBS = "log-probabilities"
+    # A model that has it gives embeddings and nothing else.
+    EMBEDDINGS = "embeddings"
 
 
 class Severity(IntEnum):
@@ -71,6 +73,11 @@ class Model:
     max_output_tokens: int
     input_modalities: frozenset[Modality]
     features: frozenset[Feature]
+
+    @property
+    def dearness(self) -> tuple[Decimal, str]:
+        """Puts models in order of price; by name where that is the same."""
+        return (self.price.input + self.price.output, self.name)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -177,6 +184,13 @@ class Policy:
     timeouts: Timeouts
     max_request_bytes: int
     max_output_tokens: int | None
+
+    def named(self, name: str) -> Model | None:
+        """The model that a request means by a name: the policy's own, else the cheapest that its provider calls so."""
+        if name in self.models:
+            return self.models[name]
+        called = (model for model in self.models.values() if model.provider_model == name)
+        return min(called, key=lambda model: model.dearness, default=None)
 
     def __str__(self) -> str:
         """`namespace/name`, as sentences call it."""

@@ -1,7 +1,7 @@
 """Each completion seen once, by all three: a span with a child per attempt, the metrics, one line of log."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
@@ -13,6 +13,7 @@ from pointsman_sidecar.contract.decisions import Attempt, Progress
 from pointsman_sidecar.contract.errors import CompletionError
 from pointsman_sidecar.providers.outcomes import Outcome
 from pointsman_sidecar.telemetry import conventions
+from pointsman_sidecar.telemetry.arrivals import Arrival
 from pointsman_sidecar.telemetry.metrics import Metrics
 
 _PROPAGATOR = TraceContextTextMapPropagator()
@@ -32,12 +33,12 @@ class Observation:
         self._metrics = metrics
 
     @contextmanager
-    def attempt(self, attempt: Attempt, *, base_url: str) -> Iterator[None]:
+    def attempt(self, attempt: Attempt, *, operation: str, base_url: str) -> Iterator[None]:
         """See one call to a model. The attempt's outcome is set when the context ends."""
         model = attempt.step.model
         endpoint = urlsplit(base_url)
         attributes: dict[str, str | int] = {
-            conventions.OPERATION_NAME: conventions.CHAT,
+            conventions.OPERATION_NAME: operation,
             conventions.PROVIDER_NAME: conventions.OPENAI,
             conventions.REQUEST_MODEL: model.provider_model,
             conventions.MODEL: model.name,
@@ -46,7 +47,7 @@ class Observation:
             conventions.SERVER_PORT: endpoint.port or (_HTTPS if endpoint.scheme == "https" else _HTTP),
         }
         with self._tracer.start_as_current_span(
-            f"{conventions.CHAT} {model.provider_model}",
+            f"{operation} {model.provider_model}",
             kind=SpanKind.CLIENT,
             attributes=attributes,
             record_exception=False,
@@ -95,17 +96,17 @@ class Observer:
         self._clock = clock
 
     @contextmanager
-    def completion(self, *, method: str, headers: Mapping[str, str]) -> Iterator[Observation]:
+    def completion(self, arrival: Arrival) -> Iterator[Observation]:
         """See one completion, whatever comes of it. The trace goes on from the context in the caller's headers."""
         observation = Observation(tracer=self._tracer, metrics=self._metrics)
         started = self._clock()
         with (
             self._metrics.in_flight.track_inprogress(),
             self._tracer.start_as_current_span(
-                method,
-                context=_PROPAGATOR.extract(headers),
+                arrival.name,
+                context=_PROPAGATOR.extract(arrival.headers),
                 kind=SpanKind.SERVER,
-                attributes={conventions.RPC_SYSTEM_NAME: conventions.GRPC, conventions.RPC_METHOD: method},
+                attributes=arrival.attributes,
                 record_exception=False,
                 set_status_on_exception=False,
             ) as span,
@@ -121,10 +122,10 @@ class Observer:
                 code, reason = _CANCELLED, _CANCELLED
                 raise
             finally:
+                span.set_attributes(arrival.ended(code, reason))
                 self._ended(span, observation.progress, code, reason, self._clock() - started)
 
     def _ended(self, span: Span, progress: Progress | None, code: str, reason: str, seconds: float) -> None:
-        span.set_attribute(conventions.RPC_RESPONSE_STATUS_CODE, code)
         if code != _OK:
             span.set_attribute(conventions.ERROR_TYPE, reason)
             span.set_status(StatusCode.ERROR, reason)

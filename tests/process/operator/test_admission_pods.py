@@ -61,6 +61,7 @@ async def test_the_sidecar_understands_all_that_it_is_told(running: Webhooks) ->
     assert str(settings.tls.token_file).startswith(sidecar["volumeMounts"][1]["mountPath"])
     assert str(settings.state_dir) == sidecar["volumeMounts"][0]["mountPath"]
     assert settings.status_listen.port == sidecar["ports"][0]["containerPort"]
+    assert str(settings.http_listen) == "127.0.0.1:8083"
     assert (settings.pod, settings.log_level) == ("web-0", "WARNING")
 
 

@@ -10,9 +10,11 @@ from opentelemetry.trace import NoOpTracer
 
 from pointsman_sidecar.completing.completions import Caller, Completions
 from pointsman_sidecar.contract.errors import CompletionError, Kind
+from pointsman_sidecar.contract.protobuf_form import ProtobufForm
 from pointsman_sidecar.contract.snapshots import read_snapshot
 from pointsman_sidecar.control.in_force import InForce
 from pointsman_sidecar.providers.clients import ProviderClients
+from pointsman_sidecar.telemetry.arrivals import over_grpc
 from pointsman_sidecar.telemetry.metrics import Metrics
 from pointsman_sidecar.telemetry.observer import Observer
 from pointsman_stub import Fault, StubProvider
@@ -127,7 +129,7 @@ async def test_a_callers_patience_is_the_completions(stub: StubProvider) -> None
             in_force=in_force, clients=clients, observer=observer, new_id=lambda: "d-1", clock=time.monotonic
         )
         with pytest.raises(CompletionError, match=r"no complete answer within 0\.1 s") as caught:
-            await completions.complete(ask(), caller=Caller(method="m", patience=0.1))
+            await completions.complete(ProtobufForm(ask()), caller=Caller(arrival=over_grpc("m", {}), patience=0.1))
 
     assert caught.value.kind is Kind.DEADLINE_EXCEEDED
 

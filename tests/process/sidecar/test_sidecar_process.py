@@ -21,6 +21,7 @@ from support.sidecar_processes import SidecarProcess, run_to_end, running_proces
 from support.snapshots import snapshot, update
 
 KEY = "sk-of-these-tests"
+FREE = ("--http-listen", "127.0.0.1:0", "--status-listen", "127.0.0.1:0")
 NEEDED = ["--operator", "127.0.0.1:9", "--namespace", "shop", "--pod", "web-1", "--listen", "127.0.0.1:0"]
 
 
@@ -238,7 +239,7 @@ async def test_wrong_settings_end_it_with_one_sentence() -> None:
     )
 
 
-@pytest.mark.parametrize("door", ["--listen", "--status-listen"])
+@pytest.mark.parametrize("door", ["--listen", "--http-listen", "--status-listen"])
 async def test_an_address_that_is_taken_ends_it_with_one_sentence(door: str) -> None:
     with socket.socket() as taken:
         # As another sidecar would hold it that shares: who comes second must still be told.
@@ -247,7 +248,7 @@ async def test_an_address_that_is_taken_ends_it_with_one_sentence(door: str) -> 
         taken.listen()
         address = f"127.0.0.1:{taken.getsockname()[1]}"
 
-        code, said = await run_to_end([*NEEDED, "--status-listen", "127.0.0.1:0", door, address])
+        code, said = await run_to_end([*NEEDED, *FREE, door, address])
 
     assert code == 2
     assert said[-1].startswith(f"pointsman-sidecar: cannot listen on {address}: ")

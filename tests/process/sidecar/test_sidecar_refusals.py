@@ -159,11 +159,11 @@ async def test_pinning_is_refused_elsewhere(stub: StubProvider, sidecar: Sidecar
 async def test_an_unknown_model_is_refused_with_those_that_there_are(stub: StubProvider, sidecar: Sidecar) -> None:
     sidecar.apply(snapshot(base_url=stub.base_url, allow_pinning=True))
 
-    told = await refusal(sidecar.app.Complete(ask(model="gpt-4o")))
+    told = await refusal(sidecar.app.Complete(ask(model="gpt-5")))
 
     assert (told.code, told.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "UNKNOWN_MODEL")
     assert told.message == (
-        "model gpt-4o is not in policy shop/support, which has mini, flagship; "
+        "model gpt-5 is not in policy shop/support, which has mini, flagship; "
         "leave model empty or send auto to let the policy choose"
     )
 

@@ -31,7 +31,7 @@ STARTS_WITHIN = 20.0
 ENDS_WITHIN = 20.0
 FOLLOWS_WITHIN = 4.0
 _BETWEEN_LOOKS = 0.02
-_READY = re.compile(r"completions on (\S+) \(gRPC\), metrics on (\S+)")
+_READY = re.compile(r"completions on (\S+) \(gRPC\) and (\S+) \(.*\)\nmetrics on (\S+)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +72,7 @@ class Running:
     log_file: Path
     output: str
     door: str
+    http_url: str
     metrics_url: str
     app: "completions_pb2_grpc.CompletionsAsyncStub"
 
@@ -145,6 +146,7 @@ async def running(
             "run",
             *map(str, arguments),
             "--listen=127.0.0.1:0",
+            "--http-listen=127.0.0.1:0",
             "--status-listen=127.0.0.1:0",
             stdout=asyncio.subprocess.PIPE,
             stderr=log,
@@ -164,7 +166,8 @@ async def running(
                 log_file=log_file,
                 output=output,
                 door=ready[1],
-                metrics_url=ready[2],
+                http_url=ready[2],
+                metrics_url=ready[3],
                 app=completions_pb2_grpc.CompletionsStub(channel),
             )
     finally:

@@ -8,7 +8,7 @@ import pytest
 from process.standalone.processes import KEY, KEYED, VARIABLE, Ended, Invoke, command, lay
 from pure.cli.resources import namespace, policy, provider, secret, used
 
-ANYWHERE = ("--listen=127.0.0.1:0", "--status-listen=127.0.0.1:0")
+ANYWHERE = ("--listen=127.0.0.1:0", "--http-listen=127.0.0.1:0", "--status-listen=127.0.0.1:0")
 CLOSED = provider(allowedNamespaces={"from": "Selector", "selector": {"matchLabels": {"ai": "allowed"}}})
 HINT = "Give a key with --secret NAME/KEY=VARIABLE, by the Secret and key that auth names"
 
@@ -23,7 +23,7 @@ def refused(*arguments: str | Path) -> Ended:
     return command("run", *arguments, env={VARIABLE: KEY, "OF_TWO_LINES": "sk-a\nsk-b"})
 
 
-@pytest.mark.parametrize("option", ["--listen", "--status-listen"])
+@pytest.mark.parametrize("option", ["--listen", "--http-listen", "--status-listen"])
 def test_a_port_in_use_is_one_sentence(option: str, good: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

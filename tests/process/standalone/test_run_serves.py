@@ -12,6 +12,7 @@ from typing import Any
 
 import grpc
 import pytest
+from openai import AsyncOpenAI
 
 from pointsman_api.v1 import completions_pb2, decision_pb2, types_pb2
 from pointsman_stub import Fault, StubProvider, fingerprint
@@ -50,12 +51,19 @@ async def test_it_answers_by_the_policy_of_the_file(tmp_path: Path, stub: StubPr
             completions.ask("Hello?", hints={"severity": types_pb2.SEVERITY_HIGH, "user": "u-1"})
         )
         events = [event async for event in served.app.CompleteStream(completions.ask("Hello?"))]
+        async with AsyncOpenAI(base_url=served.http_url, api_key="any") as openai:
+            names = [each.id async for each in openai.models.list()]
+            over_http = await openai.chat.completions.create(
+                model="auto", messages=[{"role": "user", "content": "Hello?"}]
+            )
         metrics = await asyncio.to_thread(fetched, served.metrics_url)
 
+    assert names == ["auto", "mini", "flagship"]
+    assert over_http.choices[0].message.content == plain.choices[0].message.content[0].text
     assert (plain.decision.model, plain.decision.reason) == ("mini", decision_pb2.REASON_DEFAULT)
     assert (severe.decision.model, severe.decision.route) == ("flagship", "severe")
     assert events[0].started.model == events[-1].finished.model == "mini"
-    assert [request.model for request in stub.requests] == ["gpt-4o-mini", "gpt-4o", "gpt-4o-mini"]
+    assert [request.model for request in stub.requests] == ["gpt-4o-mini", "gpt-4o", "gpt-4o-mini", "gpt-4o-mini"]
     assert 'pointsman_completions_total{code="OK",model="flagship"' in metrics
     assert served.output.splitlines()[0] == "pod standalone of namespace shop, labels: none"
 

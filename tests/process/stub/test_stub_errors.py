@@ -119,6 +119,6 @@ async def test_models_are_listed_and_shown(client: AsyncOpenAI) -> None:
 
 async def test_an_unknown_address_is_refused_in_the_same_shape(client: AsyncOpenAI) -> None:
     with pytest.raises(NotFoundError) as caught:
-        await client.embeddings.create(model="text-embedding-3-small", input="x", encoding_format="float")
+        await client.files.retrieve("file-1")
 
     assert caught.value.code == "unknown_url"

@@ -105,17 +105,60 @@ def test_every_container_that_starts_after_the_sidecar_is_told_where_it_is() -> 
     after = injected(pod(containers=containers, initContainers=[{"name": "migrate", "image": "web"}]))
 
     for each in (*after["spec"]["containers"], after["spec"]["initContainers"][1]):
-        assert env(each) == {"POINTSMAN_ADDRESS": "127.0.0.1:8081"}
+        assert env(each) == {
+            "POINTSMAN_ADDRESS": "127.0.0.1:8081",
+            "OPENAI_BASE_URL": "http://127.0.0.1:8083/v1",
+            "OPENAI_API_KEY": "pointsman",
+        }
 
 
 def test_what_the_app_sets_itself_is_kept_and_reported_without_its_value() -> None:
     own = [{"name": "POINTSMAN_ADDRESS", "value": "gateway:1"}]
     value = pod(containers=[{"name": "web", "image": "web", "env": own}])
 
-    assert injected(value)["spec"]["containers"][0]["env"] == own
+    assert env(injected(value)["spec"]["containers"][0])["POINTSMAN_ADDRESS"] == "gateway:1"
     assert warnings(value) == (
         "container web sets POINTSMAN_ADDRESS itself, which is kept; its sidecar's is 127.0.0.1:8081",
     )
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        {"name": "OPENAI_API_KEY", "value": "sk-of-the-app"},
+        {"name": "OPENAI_API_KEY", "valueFrom": {"secretKeyRef": {"name": "openai", "key": "api-key"}}},
+    ],
+    ids=["in plain text", "from a Secret"],
+)
+def test_an_app_with_a_key_keeps_it_and_is_routed_all_the_same(key: Json) -> None:
+    value = pod(containers=[{"name": "web", "image": "web", "env": [key]}])
+
+    (web,) = injected(value)["spec"]["containers"]
+
+    assert [each for each in web["env"] if each["name"] == "OPENAI_API_KEY"] == [key]
+    assert env(web)["OPENAI_BASE_URL"] == "http://127.0.0.1:8083/v1"
+    assert warnings(value) == ("container web sets OPENAI_API_KEY itself, which is kept; it ends at the sidecar",)
+
+
+def test_an_app_that_goes_elsewhere_is_left_alone_and_reported() -> None:
+    own = [{"name": "OPENAI_BASE_URL", "value": "https://gateway.example/v1"}]
+    value = pod(containers=[{"name": "web", "image": "web", "env": own}])
+
+    (web,) = injected(value)["spec"]["containers"]
+
+    assert env(web) == {"OPENAI_BASE_URL": "https://gateway.example/v1", "POINTSMAN_ADDRESS": "127.0.0.1:8081"}
+    assert warnings(value) == (
+        "container web sets OPENAI_BASE_URL itself, which is kept; its sidecar's is http://127.0.0.1:8083/v1",
+    )
+
+
+def test_a_key_that_may_come_with_a_whole_secret_is_not_replaced() -> None:
+    """Kubernetes lets `env` win over `envFrom`."""
+    value = pod(containers=[{"name": "web", "image": "web", "envFrom": [{"secretRef": {"name": "openai"}}]}])
+
+    (web,) = injected(value)["spec"]["containers"]
+
+    assert env(web) == {"POINTSMAN_ADDRESS": "127.0.0.1:8081", "OPENAI_BASE_URL": "http://127.0.0.1:8083/v1"}
 
 
 def test_an_app_that_sets_the_very_same_value_is_not_bothered() -> None:
@@ -130,7 +173,12 @@ def test_the_app_can_refer_to_the_address_in_values_of_its_own() -> None:
     after = injected(pod(containers=[{"name": "web", "image": "web", "env": own}]))
 
     # Kubernetes expands a reference only to what stands before it.
-    assert [each["name"] for each in after["spec"]["containers"][0]["env"]] == ["POINTSMAN_ADDRESS", "TARGET"]
+    assert [each["name"] for each in after["spec"]["containers"][0]["env"]] == [
+        "POINTSMAN_ADDRESS",
+        "OPENAI_BASE_URL",
+        "OPENAI_API_KEY",
+        "TARGET",
+    ]
 
 
 def test_the_sidecar_has_no_rights_and_meets_the_restricted_standard() -> None:
@@ -215,6 +263,9 @@ def test_annotations_change_what_the_pods_own_sidecar_is_like() -> None:
         ("sidecar-memory", "1Gi/1G", "'1Gi/1G' asks for more memory than it allows"),
         ("grpc-port", "80", "'80' is no port for the sidecar; write a number from 1024 to 65535"),
         ("status-port", "http", "'http' is no port for the sidecar"),
+        ("http-port", "8081", "pointsman.dev/grpc-port and pointsman.dev/http-port are both 8081; write two ports"),
+        ("http-port", "8082", "pointsman.dev/http-port and pointsman.dev/status-port are both 8082; write two ports"),
+        ("http-port", "80", "'80' is no port for the sidecar; write a number from 1024 to 65535"),
         ("grpc-port", "8082", "pointsman.dev/grpc-port and pointsman.dev/status-port are both 8082; write two ports"),
         ("log-level", "loud", "'loud' is no log level; write one of debug, info, warning, error"),
     ],

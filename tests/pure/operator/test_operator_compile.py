@@ -228,6 +228,31 @@ def test_a_route_that_other_requests_reach_too_or_that_falls_back_to_a_capable_m
     assert compiled(policy(models=models, **spec), providers=providers)
 
 
+TIMEOUTS = {"connect": "2s", "firstToken": "15s", "attempt": "60s", "total": "120s"}
+EMBED = used("embed", "text-embedding-3-small")
+EMBEDDINGS = offered("text-embedding-3-small", features=["Embeddings"])
+
+
+@pytest.mark.parametrize(
+    ("spec", "path"),
+    [
+        ({"defaultModel": "embed"}, "spec.defaultModel"),
+        ({"routes": [route(model="embed")]}, "spec.routes[0].model"),
+        ({"routes": [route(fallbacks=["embed"])]}, "spec.routes[0].fallbacks[0]"),
+        ({"resilience": {"timeouts": TIMEOUTS, "fallbacks": ["embed"]}}, "spec.resilience.fallbacks[0]"),
+    ],
+)
+def test_a_model_that_gives_embeddings_cannot_be_one_that_answers(spec: Json, path: str) -> None:
+    providers = read_providers(provider(models=[offered("gpt-4o-mini"), offered("gpt-4o"), EMBEDDINGS]))
+    models = [used("mini", "gpt-4o-mini"), used("flagship", "gpt-4o"), EMBED]
+
+    (problem,) = problems(policy(models=models, **spec), providers=providers)
+
+    assert (problem.reason, problem.path) == ("IncapableModel", path)
+    assert problem.message.startswith("embed gives embeddings and no answers")
+    assert compiled(policy(models=models), providers=providers)
+
+
 def test_a_dangling_name_that_an_older_crd_let_through_is_refused() -> None:
     value = policy(
         defaultModel="gone",

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pointsman_sidecar.routing.plan import (
+    AmbiguousModelError,
     NoCapableModelError,
     PinningNotAllowedError,
     PlanError,
@@ -251,6 +252,80 @@ def test_a_pinned_model_that_the_policy_does_not_have_is_refused_with_those_it_h
         "model gpt-9 is not in policy shop/support, which has mini, flagship; "
         "leave model empty or send auto to let the policy choose"
     )
+
+
+def test_a_providers_name_pins_too_and_means_the_cheapest_that_is_called_so() -> None:
+    made_of = policy(
+        model("mini"),
+        model("eu", provider_model="gpt-4o", costs="3"),
+        model("us", provider_model="gpt-4o", costs="2"),
+        allow_pinning=True,
+    )
+
+    assert names(made_of, model="gpt-4o") == ["us"]
+
+
+def test_a_name_that_is_a_wish_is_passed_over_where_the_policy_decides() -> None:
+    made_of = policy(model("mini"), model("flagship"), routes=(route("risky", arms={"flagship": 1}, all_=(HIGH,)),))
+
+    for wish in ("gpt-4o", "mini", "flagship"):
+        assert names(made_of, model=wish, is_wish=True) == ["mini"]
+        assert names(made_of, model=wish, is_wish=True, severity=Severity.HIGH) == ["flagship"]
+
+
+def test_a_wish_pins_where_the_policy_lets_it_and_is_refused_where_there_is_no_such_model() -> None:
+    made_of = policy(model("mini"), model("flagship"), allow_pinning=True)
+
+    assert names(made_of, model="flagship", is_wish=True) == ["flagship"]
+    with pytest.raises(UnknownModelError):
+        names(made_of, model="gpt-9", is_wish=True)
+
+
+EMBEDDINGS = frozenset({Feature.EMBEDDINGS})
+EMBED = model("embed", provider_model="text-embedding-3-small", features=EMBEDDINGS, costs="0")
+
+
+def test_embeddings_come_from_the_model_that_is_named_whatever_the_policy_says_of_pinning() -> None:
+    made_of = policy(model("mini"), EMBED, model("embed-large", features=EMBEDDINGS), fallbacks=("mini",))
+
+    for name in ("embed", "text-embedding-3-small"):
+        assert names(made_of, model=name, needs=EMBEDDINGS) == ["embed"]
+
+
+def test_embeddings_need_no_name_where_one_model_gives_them() -> None:
+    assert names(policy(model("mini"), EMBED), needs=EMBEDDINGS) == ["embed"]
+
+
+def test_embeddings_need_a_name_where_several_models_give_them() -> None:
+    with pytest.raises(AmbiguousModelError, match=r"cannot be compared .*: name one of embed, large"):
+        names(policy(model("mini"), EMBED, model("large", features=EMBEDDINGS)), needs=EMBEDDINGS)
+
+
+def test_embeddings_cannot_come_from_a_model_that_answers() -> None:
+    with pytest.raises(NoCapableModelError, match="mini: it does not support embeddings"):
+        names(policy(model("mini"), EMBED), model="mini", needs=EMBEDDINGS)
+    with pytest.raises(NoCapableModelError, match="no model of policy shop/support gives embeddings"):
+        names(policy(model("mini")), model="mini", needs=EMBEDDINGS)
+    with pytest.raises(UnknownModelError, match=r"those that give embeddings: embed"):
+        names(policy(model("mini"), EMBED), model="gpt-9", needs=EMBEDDINGS)
+
+
+def test_a_model_that_gives_embeddings_answers_nothing_however_cheap_it_is() -> None:
+    """The cheapest that can stands in for those that cannot, and this one never can."""
+    made_of = policy(model("mini", modalities=TEXT_ONLY), EMBED, model("ears", costs="9"))
+
+    assert names(made_of, modalities=frozenset({Modality.AUDIO})) == ["ears"]
+
+
+def test_a_request_that_is_too_long_for_every_model_is_told_from_one_that_none_can_serve() -> None:
+    made_of = policy(model("mini", context_window=100, modalities=TEXT_ONLY))
+
+    with pytest.raises(NoCapableModelError) as long:
+        names(made_of, tokens=200)
+    with pytest.raises(NoCapableModelError) as deaf:
+        names(made_of, modalities=frozenset({Modality.AUDIO}))
+
+    assert (long.value.too_long, deaf.value.too_long) == (True, False)
 
 
 def test_a_request_may_be_as_large_as_the_policy_says_and_no_byte_larger() -> None:

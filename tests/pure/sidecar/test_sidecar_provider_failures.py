@@ -6,7 +6,7 @@ import httpx2
 import openai
 import pytest
 
-from pointsman_sidecar.providers.failures import failure_of
+from pointsman_sidecar.providers.failures import failure_in, failure_of
 from pointsman_sidecar.providers.outcomes import Outcome, ProviderFailure
 
 REQUEST = httpx2.Request("POST", "http://127.0.0.1:9/v1/chat/completions")
@@ -137,9 +137,31 @@ def test_the_provider_is_quoted(body: object, sentence: str) -> None:
 
 
 def test_an_error_within_a_stream_is_quoted() -> None:
-    error = openai.APIError("Overloaded.", REQUEST, body={"message": "Overloaded."})
+    failure = failure_in(b'{"error": {"message": "Overloaded."}}')
 
-    assert str(failure_of(error)) == "the provider says: Overloaded."
+    assert failure is not None
+    assert str(failure) == "the provider says: Overloaded."
+    assert failure.outcome is Outcome.PROVIDER_FAILED
+
+
+@pytest.mark.parametrize(
+    "chunk", [b'{"choices": []}', b'{"error": null, "choices": []}', b'{"choices": ["error"]}', b'{"error"']
+)
+def test_a_chunk_that_is_no_error_is_left_to_its_reader(chunk: bytes) -> None:
+    assert failure_in(chunk) is None
+
+
+@pytest.mark.parametrize("chunk", [b'{"error": {}, "error": "Overloaded."}', b'{"error": ["Overloaded."]}'])
+def test_an_error_of_another_shape_is_one_too(chunk: bytes) -> None:
+    assert failure_in(chunk) is not None
+
+
+def test_what_the_provider_calls_an_error_is_kept() -> None:
+    body = {"message": "Too hot.", "param": "temperature", "code": "invalid_value"}
+
+    failure = failure_of(status_error(openai.BadRequestError, status=400, body=body))
+
+    assert (failure.code, failure.param) == ("invalid_value", "temperature")
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ def test_little_needs_to_be_said() -> None:
     assert read.labels == {}
     assert read.listen == Address(host="127.0.0.1", port=8081)
     assert read.status_listen == Address(host="127.0.0.1", port=8082)
+    assert read.http_listen == Address(host="127.0.0.1", port=8083)
     assert read.state_dir is None
     assert read.grace == 20
     assert read.log_level == "INFO"
@@ -26,6 +27,7 @@ def test_everything_can_be_said_by_flag() -> None:
         [
             *("--operator", "[::1]:9090", "--namespace", "shop", "--pod", "web-1", "--labels", "app=support, tier = a"),
             *("--listen", "[::1]:0", "--status-listen", "0.0.0.0:9102", "--state-dir", "/var/lib/pointsman"),
+            *("--http-listen", "[::1]:9103"),
             *("--grace", "0.5", "--log-level", "debug"),
         ],
         {},
@@ -36,6 +38,7 @@ def test_everything_can_be_said_by_flag() -> None:
     assert read.listen == Address(host="::1", port=0)
     assert str(read.listen) == "[::1]:0"
     assert read.status_listen == Address(host="0.0.0.0", port=9102)
+    assert read.http_listen == Address(host="::1", port=9103)
     assert read.state_dir == Path("/var/lib/pointsman")
     assert read.grace == 0.5
     assert read.log_level == "DEBUG"
@@ -48,6 +51,7 @@ def test_everything_can_be_said_in_the_environment() -> None:
         | {
             "POINTSMAN_LABELS": "app=support",
             "POINTSMAN_LISTEN": "localhost:1",
+            "POINTSMAN_HTTP_LISTEN": "localhost:3",
             "POINTSMAN_STATUS_LISTEN": "0.0.0.0:9102",
             "POINTSMAN_STATE_DIR": "/state",
             "POINTSMAN_GRACE": "0",
@@ -58,6 +62,7 @@ def test_everything_can_be_said_in_the_environment() -> None:
     assert read.labels == {"app": "support"}
     assert str(read.listen) == "localhost:1"
     assert str(read.status_listen) == "0.0.0.0:9102"
+    assert str(read.http_listen) == "localhost:3"
     assert read.state_dir == Path("/state")
     assert read.grace == 0
     assert read.log_level == "WARNING"

@@ -1,0 +1,64 @@
+"""A decision as JSON, for clients that have no protobuf: the contract's names, with numbers as numbers."""
+
+from typing import Any
+
+from google.protobuf.duration_pb2 import Duration
+
+from pointsman_api.v1 import decision_pb2
+
+
+def decision_json(decision: decision_pb2.Decision) -> dict[str, Any]:
+    """All that the decision says. What is not known yet is left out."""
+    policy = decision.policy
+    said: dict[str, Any] = {
+        "id": decision.id,
+        "policy": {"namespace": policy.namespace, "name": policy.name, "generation": policy.generation},
+        "snapshot_version": decision.snapshot_version,
+        "route": decision.route,
+        "model": decision.model,
+        "provider": decision.provider,
+        "provider_model": decision.provider_model,
+        "reason": reason_name(decision),
+        "message": decision.message,
+        "attempts": [_attempt(attempt) for attempt in decision.attempts],
+        "changes": [
+            {"field": each.field, "requested": each.requested, "sent": each.sent, "message": each.message}
+            for each in decision.changes
+        ],
+    }
+    if decision.HasField("usage"):
+        usage = decision.usage
+        said["usage"] = {
+            "input_tokens": usage.input_tokens,
+            "cached_input_tokens": usage.cached_input_tokens,
+            "output_tokens": usage.output_tokens,
+            "reasoning_tokens": usage.reasoning_tokens,
+        }
+    if decision.HasField("cost"):
+        said["cost"] = {"amount": decision.cost.amount, "currency": decision.cost.currency}
+    return said
+
+
+def reason_name(decision: decision_pb2.Decision) -> str:
+    """Its reason without the enum's prefix, such as ROUTE."""
+    return decision_pb2.Reason.Name(decision.reason).removeprefix("REASON_")
+
+
+def _attempt(attempt: decision_pb2.Attempt) -> dict[str, Any]:
+    said: dict[str, Any] = {
+        "model": attempt.model,
+        "provider": attempt.provider,
+        "provider_model": attempt.provider_model,
+        "outcome": decision_pb2.Outcome.Name(attempt.outcome).removeprefix("OUTCOME_"),
+        "message": attempt.message,
+        "latency_ms": _milliseconds(attempt.latency),
+    }
+    if attempt.HasField("time_to_first_token"):
+        said["time_to_first_token_ms"] = _milliseconds(attempt.time_to_first_token)
+    if attempt.http_status:
+        said["http_status"] = attempt.http_status
+    return said
+
+
+def _milliseconds(duration: Duration) -> float:
+    return round(duration.ToTimedelta().total_seconds() * 1000, 3)

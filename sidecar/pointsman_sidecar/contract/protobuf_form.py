@@ -1,0 +1,52 @@
+"""A request as gRPC carries it."""
+
+from dataclasses import dataclass
+
+from pointsman_api.v1 import completions_pb2
+from pointsman_sidecar.contract import requests
+from pointsman_sidecar.contract.forms import Operation, ProviderRequest, ReadAnswer, ReadChunk
+from pointsman_sidecar.contract.provider_answers import begins, decoded, read_answer, read_chunk, read_usage
+from pointsman_sidecar.contract.provider_requests import provider_request
+from pointsman_sidecar.routing.features import Features
+from pointsman_sidecar.routing.policy import Model
+
+
+@dataclass(frozen=True, slots=True)
+class ProtobufForm:
+    """A `CompleteRequest`; answers are `CompleteResponse`s without a decision, pieces are `Chunk`s."""
+
+    request: completions_pb2.CompleteRequest
+
+    @property
+    def operation(self) -> Operation:
+        """A chat completion."""
+        return Operation.CHAT
+
+    def measure(self) -> Features:
+        """See `Form`."""
+        requests.check(self.request)
+        return requests.features(self.request)
+
+    def provider_request(
+        self, features: Features, *, model: Model, policy_cap: int | None, stream: bool
+    ) -> ProviderRequest:
+        """See `Form`."""
+        return provider_request(self.request, features, model=model, policy_cap=policy_cap, stream=stream)
+
+    def read_answer(self, raw: bytes) -> ReadAnswer[completions_pb2.CompleteResponse]:
+        """See `Form`."""
+        answer = decoded(raw)
+        return ReadAnswer(content=read_answer(answer), usage=read_usage(answer))
+
+    def read_chunk(self, raw: bytes) -> ReadChunk[completions_pb2.Chunk]:
+        """See `Form`. What came before the first token says nothing that the contract has a field for."""
+        body = decoded(raw)
+        chunk = read_chunk(body)
+        begun = begins(chunk)
+        return ReadChunk(
+            content=chunk if begun else None,
+            begins=begun,
+            seen={delta.index for delta in chunk.choices},
+            ended={delta.index for delta in chunk.choices if delta.finish_reason},
+            usage=read_usage(body),
+        )
