@@ -209,23 +209,26 @@ def test_the_ca_may_be_replaced(traffic: Traffic, routed: Installed, images: dic
 
 
 def test_a_killed_sidecar_is_back_within_seconds(
-    traffic: Traffic, routed: Installed, own_node: OwnNode, stub_url: str, images: dict[str, str]
+    routed: Installed, own_node: OwnNode, stub_url: str, images: dict[str, str]
 ) -> None:
-    slow = json.dumps([{"latency": 60, "model": "gpt-4o-mini", "times": 1}])
-    faults = stub_url.removesuffix("/v1") + "/stub/faults"
-    routed.cluster.kubectl("delete", "pod", "app", "-n", traffic.namespace, "--force", "--grace-period=0")
-    assert own_node.inside(["curl", "-sf", "-X", "PUT", faults, "-d", slow], network_only=True).returncode == 0
-    start_app(routed, traffic.namespace, image=images["sidecar"], code=HANGS, name="hangs")
+    stub = stub_url.removesuffix("/v1") + "/stub"
+    namespace = routed.app("hangs")
+
+    def asked(*arguments: str) -> str:
+        done = own_node.inside(["curl", "-sf", *arguments], network_only=True)
+        assert done.returncode == 0, done
+        return done.stdout
 
     def said() -> list[str]:
-        return own_node.said(traffic.namespace, "hangs", "app")
+        return own_node.said(namespace, "hangs", "app")
 
-    def waiting() -> bool:
-        left = own_node.inside(["curl", "-sf", faults], network_only=True).stdout
-        return said() == ["asks"] and '"times"' not in left
-
-    wait_until(waiting, seconds=20, what="the call is under way")
-    own_node.kill_container(traffic.namespace, "hangs", "pointsman-sidecar")
+    asked("-X", "PUT", f"{stub}/faults", "-d", json.dumps([{"latency": 60}]))
+    start_app(routed, namespace, image=images["sidecar"], code=HANGS, name="hangs")
+    wait_until(
+        lambda: bool(json.loads(asked(f"{stub}/requests"))["requests"]), seconds=20, what="the call is under way"
+    )
+    asked("-X", "PUT", f"{stub}/faults", "-d", "[]")  # for those that come after it
+    own_node.kill_container(namespace, "hangs", "pointsman-sidecar")
 
     wait_until(lambda: len(said()) == 3, seconds=30, what="another call is answered")
     assert said() == ["asks", "UNAVAILABLE", "answered within 5 s"]
