@@ -3,10 +3,12 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
+import yaml
 
-from cluster.charts.rendering import CHART, CRD_CHART
+from cluster.charts.rendering import CHART, CRD_CHART, ROOT
 from cluster.harness.node.first_answer import first_answer
 from cluster.harness.node.images import Image
 from cluster.harness.node.machine import report_on_stderr
@@ -15,6 +17,8 @@ from cluster.harness.processes import wait_until
 
 SYSTEM, SHOP = "--namespace=pointsman-system", "--namespace=shop"
 APP = ("logs", "deployment/support", "--container=app", SHOP)
+APP_FOLDER = ROOT / "examples" / "kubernetes" / "app"
+QUICKSTART_POLICY = ROOT / "examples" / "quickstart" / "policy.yaml"
 POLICY = ("mrp", "support", SHOP)
 
 
@@ -52,8 +56,8 @@ def walked(empty_node: Node, built_images: Mapping[str, Image]) -> Walked:
 
 
 def test_the_sequence_ends_with_answers_of_the_models_that_the_policy_chose(walked: Walked) -> None:
-    assert "\nreturns: mini answers: [gpt-4o-mini]" in walked.seen
-    assert "\nlegal: flagship answers: [gpt-4o]" in walked.seen
+    assert "\nreturns: gpt-4o-mini answers: [gpt-4o-mini]" in walked.seen
+    assert "\nlegal: gpt-4o answers: [gpt-4o]" in walked.seen
     assert "\n$ helm upgrade --install pointsman charts/pointsman --namespace pointsman-system --wait\n" in walked.seen
 
 
@@ -97,6 +101,36 @@ def test_policies_and_running_apps_survive_an_uninstall_and_are_taken_up_by_the_
     assert (walked.get(*pod), walked.get(*POLICY, *uid)) == before
     kubectl("patch", *POLICY, "--type=merge", "-p", json.dumps({"spec": {"limits": {"maxOutputTokens": 9}}}))
     walked.wait_until_applied()
+
+
+def test_an_app_that_was_there_before_is_routed_once_its_namespace_has_the_label(walked: Walked) -> None:
+    cluster, namespace = walked.node.cluster, walked.node.cluster.namespace("existing", labels={"ai": "allowed"})
+    here = ("deployment/support", f"--namespace={namespace}")
+    (policy,) = (value for value in documents(QUICKSTART_POLICY.read_text()) if value["kind"] != "Namespace")
+    for value in (policy, *documents(cluster.kubectl("kustomize", APP_FOLDER).stdout)):
+        value["metadata"]["namespace"] = namespace
+        if value["kind"] == "Deployment":
+            (container,) = value["spec"]["template"]["spec"]["containers"]
+            container["env"] = [{"name": "OPENAI_API_KEY", "value": "its-own-key"}]
+        cluster.apply(json.dumps(value))
+    before = cluster.kubectl("get", *here, "-o", "jsonpath={.spec.template.spec}").stdout
+
+    def says() -> str:
+        return cluster.kubectl("logs", *here, "--container=app", check=False).stdout
+
+    # It looks for OpenAI itself, to whom it has no way here, or no key that fits.
+    wait_until(lambda: "no answer yet" in says(), seconds=60, what="the app has found no answer")
+    cluster.kubectl("label", "namespace", namespace, "pointsman.dev/inject=true")
+    cluster.kubectl("rollout", "restart", *here)
+    cluster.kubectl("rollout", "status", *here, "--timeout=90s", seconds=95)
+
+    wait_until(lambda: "returns: gpt-4o-mini answers" in says(), seconds=40, what="the app is routed")
+    assert cluster.kubectl("get", *here, "-o", "jsonpath={.spec.template.spec}").stdout == before
+
+
+def documents(text: str) -> list[dict[str, Any]]:
+    """The documents of a YAML text."""
+    return list(yaml.safe_load_all(text))
 
 
 def test_the_sequence_can_be_gone_through_again(walked: Walked) -> None:
