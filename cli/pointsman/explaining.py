@@ -29,7 +29,8 @@ def explain(
     """
     in_force = InForce()
     in_force.apply(read_snapshot(_update(world, pod)))
-    progress, features = decide(ProtobufForm(request), in_force=in_force, new_id=new_id)
+    # Nothing was called, so nothing has failed.
+    progress, features = decide(ProtobufForm(request), in_force=in_force, new_id=new_id, ejected=lambda _: {})
     return explanation(progress, features)
 
 

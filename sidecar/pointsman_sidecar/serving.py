@@ -4,6 +4,7 @@ What feeds `in_force` is the caller's choice: the operator's stream in a pod, fi
 """
 
 import asyncio
+import random
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -63,7 +64,12 @@ async def serving(
         observer = Observer(tracer=spans, metrics=metrics, log=log, clock=time.monotonic)
         clients = await stack.enter_async_context(ProviderClients())
         completions = Completions(
-            in_force=in_force, clients=clients, observer=observer, new_id=new_decision_id, clock=time.monotonic
+            in_force=in_force,
+            clients=clients,
+            observer=observer,
+            new_id=new_decision_id,
+            clock=time.monotonic,
+            random=random.random,
         )
         status_port = await stack.enter_async_context(
             status_page(metrics.registry, host=status_listen.host, port=status_listen.port, ready=ready)

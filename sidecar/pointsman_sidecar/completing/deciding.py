@@ -1,6 +1,6 @@
 """From a request to its plan, before any call; what `Explain` shows is what `Complete` does."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pointsman_sidecar.completing.failures import unplannable
@@ -10,12 +10,18 @@ from pointsman_sidecar.contract.forms import Form
 from pointsman_sidecar.contract.requests import InvalidRequestError
 from pointsman_sidecar.control.in_force import InForce
 from pointsman_sidecar.routing.features import Features
-from pointsman_sidecar.routing.plan import PlanError, plan
+from pointsman_sidecar.routing.plan import Ejected, PlanError, plan
 from pointsman_sidecar.routing.policy import Policy
 
 
-def decide(form: Form[Any, Any], *, in_force: InForce, new_id: Callable[[], str]) -> tuple[Progress, Features]:
-    """Check the request, measure it, and plan it under the policy in force.
+def decide(
+    form: Form[Any, Any],
+    *,
+    in_force: InForce,
+    new_id: Callable[[], str],
+    ejected: Callable[[Policy], Mapping[str, Ejected]],
+) -> tuple[Progress, Features]:
+    """Check the request, measure it, and plan it under the policy in force and with the models that are well.
 
     Raises:
         CompletionError: it is malformed, no policy is in force, or the policy has no model for it.
@@ -29,7 +35,7 @@ def decide(form: Form[Any, Any], *, in_force: InForce, new_id: Callable[[], str]
     policy = policy_of(in_force)
     request_id = new_id()
     try:
-        planned = plan(policy, features, request_id=request_id)
+        planned = plan(policy, features, request_id=request_id, ejected=ejected(policy))
     except PlanError as error:
         raise unplannable(error) from error
     return Progress(id=request_id, policy=policy, plan=planned), features

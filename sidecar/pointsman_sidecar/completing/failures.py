@@ -1,5 +1,6 @@
 """What a caller is told when the plan or all of its attempts fail. Pure."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from pointsman_api.v1 import decision_pb2
@@ -38,7 +39,8 @@ def no_answer(failures: Sequence[tuple[Step, ProviderFailure]], *, decision: dec
             f"{model} stopped in the middle of its answer, where no other model can take over: {last}",
             decision=decision,
         )
-    tried = "; ".join(f"{step.model.name}: {failure}" for step, failure in failures)
+    times = Counter(f"{step.model.name}: {failure}" for step, failure in failures)
+    tried = "; ".join(f"{said} ({count} times)" if count > 1 else said for said, count in times.items())
     if all(failure.outcome is Outcome.TOO_LARGE for _, failure in failures):
         return CompletionError(
             Kind.FAILED_PRECONDITION,

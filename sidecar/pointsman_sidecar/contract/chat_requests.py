@@ -65,6 +65,7 @@ class _Body(msgspec.Struct):
     stream_options: _StreamOptions | None = None
     max_completion_tokens: int | None = None
     max_tokens: int | None = None
+    n: int | None = None
     tools: list[msgspec.Raw] | None = None
     functions: list[msgspec.Raw] | None = None
     response_format: _Format | None = None
@@ -169,6 +170,7 @@ def _features(body: _Body, raw: bytes, hints: Hints) -> Features:
         user=hints.user or body.user or body.safety_identifier or "",
         session=hints.session,
         severity=hints.severity,
+        priority=hints.priority,
         metadata={**(body.metadata or {}), **hints.metadata},
     )
     check_hints(said)
@@ -191,11 +193,13 @@ def _features(body: _Body, raw: bytes, hints: Hints) -> Features:
         modalities=frozenset(modalities),
         needs=frozenset(_needs(body)),
         max_output_tokens=asked,
+        answers=max(1, body.n or 1),
         model="" if body.model in {None, AUTO} else body.model or "",
         is_wish=True,
         user=said.user,
         session=said.session,
         severity=said.severity,
+        priority=said.priority,
         metadata=said.metadata,
     )
 

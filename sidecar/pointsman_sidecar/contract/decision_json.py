@@ -26,14 +26,12 @@ def decision_json(decision: decision_pb2.Decision) -> dict[str, Any]:
             for each in decision.changes
         ],
     }
+    if decision.passed_over:
+        said["passed_over"] = [{"model": each.model, "message": each.message} for each in decision.passed_over]
+    if decision.HasField("queued"):
+        said["queued_ms"] = _milliseconds(decision.queued)
     if decision.HasField("usage"):
-        usage = decision.usage
-        said["usage"] = {
-            "input_tokens": usage.input_tokens,
-            "cached_input_tokens": usage.cached_input_tokens,
-            "output_tokens": usage.output_tokens,
-            "reasoning_tokens": usage.reasoning_tokens,
-        }
+        said["usage"] = _usage(decision.usage)
     if decision.HasField("cost"):
         said["cost"] = {"amount": decision.cost.amount, "currency": decision.cost.currency}
     return said
@@ -52,12 +50,29 @@ def _attempt(attempt: decision_pb2.Attempt) -> dict[str, Any]:
         "outcome": decision_pb2.Outcome.Name(attempt.outcome).removeprefix("OUTCOME_"),
         "message": attempt.message,
         "latency_ms": _milliseconds(attempt.latency),
+        "charge": decision_pb2.Charge.Name(attempt.charge).removeprefix("CHARGE_"),
     }
+    if attempt.retry:
+        said["retry"] = attempt.retry
+    if attempt.hedge:
+        said["hedge"] = True
+    for name in ("usage", "most"):
+        if attempt.HasField(name):
+            said[name] = _usage(getattr(attempt, name))
     if attempt.HasField("time_to_first_token"):
         said["time_to_first_token_ms"] = _milliseconds(attempt.time_to_first_token)
     if attempt.http_status:
         said["http_status"] = attempt.http_status
     return said
+
+
+def _usage(usage: decision_pb2.Usage) -> dict[str, int]:
+    return {
+        "input_tokens": usage.input_tokens,
+        "cached_input_tokens": usage.cached_input_tokens,
+        "output_tokens": usage.output_tokens,
+        "reasoning_tokens": usage.reasoning_tokens,
+    }
 
 
 def _milliseconds(duration: Duration) -> float:

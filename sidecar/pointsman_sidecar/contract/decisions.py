@@ -10,7 +10,7 @@ from google.protobuf.duration_pb2 import Duration
 from pointsman_api.v1 import decision_pb2, types_pb2
 from pointsman_sidecar.providers.outcomes import Outcome
 from pointsman_sidecar.routing.costs import Usage, cost
-from pointsman_sidecar.routing.plan import Plan, Reason, Step
+from pointsman_sidecar.routing.plan import Plan, Reason, Skipped, Step
 from pointsman_sidecar.routing.policy import Policy
 
 REASONS: Mapping[Reason, decision_pb2.Reason.ValueType] = {
@@ -20,6 +20,7 @@ REASONS: Mapping[Reason, decision_pb2.Reason.ValueType] = {
     Reason.PINNED: decision_pb2.REASON_PINNED,
     Reason.CAPABILITY: decision_pb2.REASON_CAPABILITY,
     Reason.FALLBACK: decision_pb2.REASON_FALLBACK,
+    Reason.EJECTED: decision_pb2.REASON_EJECTED,
 }
 OUTCOMES: Mapping[Outcome, decision_pb2.Outcome.ValueType] = {
     Outcome.SUCCEEDED: decision_pb2.OUTCOME_SUCCEEDED,
@@ -33,19 +34,38 @@ OUTCOMES: Mapping[Outcome, decision_pb2.Outcome.ValueType] = {
     Outcome.NO_ACCESS: decision_pb2.OUTCOME_NO_ACCESS,
     Outcome.CUT: decision_pb2.OUTCOME_CUT,
     Outcome.CANCELLED: decision_pb2.OUTCOME_CANCELLED,
+    Outcome.OVERTAKEN: decision_pb2.OUTCOME_OVERTAKEN,
 }
 
 
 @dataclass(kw_only=True, slots=True)
 class Attempt:
-    """One call to a model, while and after it is made. Times are in seconds."""
+    """One call to a model, while and after it is made. Times are in seconds.
+
+    `most` is what it may be charged for at most, None until the request is sent. `usage` is what the provider counted,
+    `changes` what was changed in the request for this model.
+    """
 
     step: Step
+    retry: int = 0
+    hedge: bool = False
     outcome: Outcome | None = None
     message: str = ""
     latency: float = 0.0
     time_to_first_token: float | None = None
     http_status: int = 0
+    most: Usage | None = None
+    usage: Usage | None = None
+    changes: tuple[decision_pb2.Change, ...] = ()
+
+    @property
+    def charge(self) -> decision_pb2.Charge.ValueType:
+        """What is known of what it is charged for."""
+        if self.usage is not None:
+            return decision_pb2.CHARGE_COUNTED
+        if self.most is None or self.http_status:
+            return decision_pb2.CHARGE_NONE
+        return decision_pb2.CHARGE_UNKNOWN
 
 
 @dataclass(kw_only=True, slots=True)
@@ -59,6 +79,13 @@ class Progress:
     answering: Step | None = None
     usage: Usage | None = None
     changes: tuple[decision_pb2.Change, ...] = ()
+    # Seconds that it waited for its turn, and what was passed over since it was planned.
+    queued: float | None = None
+    passed_over: list[Skipped] = field(default_factory=list)
+
+    def took(self, attempt: Attempt) -> None:
+        """This attempt's answer is the completion's."""
+        self.answering, self.usage, self.changes = attempt.step, attempt.usage, attempt.changes
 
     def cost(self) -> tuple[Decimal, str] | None:
         """Amount and currency of what the answer costs; None until its usage is known."""
@@ -91,6 +118,11 @@ def decision(progress: Progress) -> decision_pb2.Decision:
         usage=_usage(progress.usage) if progress.usage is not None else None,
         cost=_money(progress),
         changes=progress.changes,
+        queued=_duration(progress.queued) if progress.queued is not None else None,
+        passed_over=[
+            decision_pb2.PassedOver(model=each.model, message=each.message)
+            for each in (*progress.plan.skipped, *progress.passed_over)
+        ],
     )
 
 
@@ -98,16 +130,19 @@ def _message(progress: Progress, step: Step) -> str:
     if step.reason is not Reason.FALLBACK:
         return step.message
     failed = "; ".join(
-        f"{attempt.step.model.name}: {attempt.message}"
-        for attempt in progress.attempts
-        if attempt.outcome is not Outcome.SUCCEEDED and attempt.message
+        # Once each, however often it was tried.
+        dict.fromkeys(
+            f"{attempt.step.model.name}: {attempt.message}"
+            for attempt in progress.attempts
+            if attempt.outcome not in {Outcome.SUCCEEDED, Outcome.OVERTAKEN} and attempt.message
+        )
     )
     return f"{step.message}, which did not answer ({failed})" if failed else step.message
 
 
 def _attempt(attempt: Attempt) -> decision_pb2.Attempt:
     model = attempt.step.model
-    first = attempt.time_to_first_token
+    first, charge = attempt.time_to_first_token, attempt.charge
     return decision_pb2.Attempt(
         model=model.name,
         provider=model.provider,
@@ -117,6 +152,11 @@ def _attempt(attempt: Attempt) -> decision_pb2.Attempt:
         latency=_duration(attempt.latency),
         time_to_first_token=_duration(first) if first is not None else None,
         http_status=attempt.http_status,
+        retry=attempt.retry,
+        hedge=attempt.hedge,
+        charge=charge,
+        usage=_usage(attempt.usage) if attempt.usage is not None else None,
+        most=_usage(attempt.most) if attempt.most is not None and charge == decision_pb2.CHARGE_UNKNOWN else None,
     )
 
 

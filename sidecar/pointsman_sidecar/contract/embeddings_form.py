@@ -90,6 +90,7 @@ def _read(raw: bytes, hints: Hints) -> _Request:
         user=said.user,
         session=said.session,
         severity=said.severity,
+        priority=hints.priority,
         metadata=said.metadata,
     )
     return _Request(members=members, features=features)

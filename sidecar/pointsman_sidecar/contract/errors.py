@@ -13,6 +13,8 @@ class Kind(Enum):
     INVALID_ARGUMENT = auto()
     # Have the policy changed.
     FAILED_PRECONDITION = auto()
+    # Try again later, and less often.
+    RESOURCE_EXHAUSTED = auto()
     # Try again.
     UNAVAILABLE = auto()
     # Allow more time, or ask for less.

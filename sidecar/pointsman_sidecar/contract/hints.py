@@ -6,15 +6,16 @@ from dataclasses import dataclass, field
 import msgspec
 
 from pointsman_sidecar.contract.requests import LONGEST_ID, MOST_METADATA, InvalidRequestError, Violation
-from pointsman_sidecar.routing.policy import Severity
+from pointsman_sidecar.routing.policy import Priority, Severity
 
 PREFIX = "x-pointsman-"
 USER = "x-pointsman-user"
 SESSION = "x-pointsman-session"
 SEVERITY = "x-pointsman-severity"
+PRIORITY = "x-pointsman-priority"
 METADATA = "x-pointsman-metadata"
 DECISION = "x-pointsman-decision"
-HEADERS = (USER, SESSION, SEVERITY, METADATA, DECISION)
+HEADERS = (USER, SESSION, SEVERITY, PRIORITY, METADATA, DECISION)
 # Where the decision goes: to the headers of the answer alone, or into its body too.
 _PLACES = ("headers", "body")
 _metadata = msgspec.json.Decoder(dict[str, str])
@@ -27,6 +28,7 @@ class Hints:
     user: str = ""
     session: str = ""
     severity: Severity | None = None
+    priority: Priority | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -47,6 +49,11 @@ def read_hints(headers: Mapping[str, str]) -> Hints:
         severity = Severity.__members__.get(text.strip().upper())
         if severity is None:
             wrong.append(Violation(SEVERITY, f"is {text!r}: write low, medium, high or critical"))
+    priority: Priority | None = None
+    if (text := headers.get(PRIORITY)) is not None:
+        priority = Priority.__members__.get(text.strip().upper())
+        if priority is None:
+            wrong.append(Violation(PRIORITY, f"is {text!r}: write low, normal or high"))
     metadata: Mapping[str, str] = {}
     if (text := headers.get(METADATA)) is not None:
         try:
@@ -57,7 +64,13 @@ def read_hints(headers: Mapping[str, str]) -> Hints:
         wrong.append(Violation(DECISION, f"is {text!r}: write {' or '.join(_PLACES)}"))
     if wrong:
         raise InvalidRequestError(tuple(wrong))
-    return Hints(user=headers.get(USER, ""), session=headers.get(SESSION, ""), severity=severity, metadata=metadata)
+    return Hints(
+        user=headers.get(USER, ""),
+        session=headers.get(SESSION, ""),
+        severity=severity,
+        priority=priority,
+        metadata=metadata,
+    )
 
 
 def _is_text(text: str) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pointsman_api.v1 import completions_pb2
 from pointsman_sidecar.contract import json
-from pointsman_sidecar.contract.snapshots import SEVERITIES
+from pointsman_sidecar.contract.snapshots import PRIORITIES, SEVERITIES
 from pointsman_sidecar.routing.estimates import PER_MESSAGE, audio_tokens, image_tokens, text_tokens
 from pointsman_sidecar.routing.features import Features
 from pointsman_sidecar.routing.policy import Feature, Modality
@@ -105,10 +105,12 @@ def features(request: completions_pb2.CompleteRequest) -> Features:
         modalities=frozenset(modalities),
         needs=frozenset(_needs(request)),
         max_output_tokens=request.max_tokens if request.HasField("max_tokens") else None,
+        answers=request.sampling.n or 1,
         model="" if request.model == AUTO else request.model,
         user=hints.user,
         session=hints.session,
         severity=SEVERITIES.get(hints.severity),
+        priority=PRIORITIES.get(hints.priority),
         metadata=dict(hints.metadata),
     )
 
@@ -236,6 +238,8 @@ def _in_hints(hints: completions_pb2.RoutingHints) -> Iterator[Violation]:
         yield Violation(
             "hints.severity", f"is {hints.severity}, which is no severity: give LOW, MEDIUM, HIGH or CRITICAL"
         )
+    if hints.priority not in {0, *PRIORITIES}:
+        yield Violation("hints.priority", f"is {hints.priority}, which is no priority: give LOW, NORMAL or HIGH")
     for name in ("user", "session"):
         if len(getattr(hints, name)) > LONGEST_ID:
             yield Violation(f"hints.{name}", f"is longer than {LONGEST_ID} characters")

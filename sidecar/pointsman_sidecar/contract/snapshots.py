@@ -9,11 +9,12 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from google.protobuf.descriptor import FieldDescriptor
-from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 
 from pointsman_api.v1 import control_pb2, snapshot_pb2, types_pb2
+from pointsman_sidecar.contract.rejections import SnapshotRejectedError, at_least
+from pointsman_sidecar.contract.snapshot_resilience import circuit_breaker, concurrency, hedging, retries, timeouts
 from pointsman_sidecar.routing.policy import (
     AllOf,
     Arm,
@@ -28,12 +29,12 @@ from pointsman_sidecar.routing.policy import (
     Model,
     Policy,
     Price,
+    Priority,
     Provider,
     Route,
     Severity,
     SeverityIn,
     StickyBy,
-    Timeouts,
 )
 
 CONTRACT_VERSION = 1
@@ -49,6 +50,11 @@ SEVERITIES: Mapping[int, Severity] = {
     types_pb2.SEVERITY_HIGH: Severity.HIGH,
     types_pb2.SEVERITY_CRITICAL: Severity.CRITICAL,
 }
+PRIORITIES: Mapping[int, Priority] = {
+    types_pb2.PRIORITY_LOW: Priority.LOW,
+    types_pb2.PRIORITY_NORMAL: Priority.NORMAL,
+    types_pb2.PRIORITY_HIGH: Priority.HIGH,
+}
 _FEATURES: Mapping[int, Feature] = {
     types_pb2.FEATURE_TOOLS: Feature.TOOLS,
     types_pb2.FEATURE_JSON_SCHEMA: Feature.JSON_SCHEMA,
@@ -62,12 +68,6 @@ _STICKY_BY: Mapping[int, StickyBy] = {
     snapshot_pb2.STICKY_BY_REQUEST: StickyBy.REQUEST,
 }
 _Value = TypeVar("_Value")
-# The longest wait that makes sense for a completion; the CRD's own bound.
-_LONGEST_TIMEOUT = 1800.0
-
-
-class SnapshotRejectedError(Exception):
-    """The snapshot cannot be put in force. The text says why, in words for the policy's status."""
 
 
 def read_snapshot(update: control_pb2.SnapshotUpdate) -> Policy:
@@ -88,8 +88,8 @@ def read_snapshot(update: control_pb2.SnapshotUpdate) -> Policy:
     snapshot = update.snapshot
     _check_twice("providers", [each.name for each in snapshot.providers])
     _check_twice("models", [each.name for each in snapshot.models])
-    _at_least("limits.max_request_bytes", snapshot.limits.max_request_bytes, 1)
-    _at_least("limits.max_output_tokens", snapshot.limits.max_output_tokens, 0)
+    at_least("limits.max_request_bytes", snapshot.limits.max_request_bytes, 1)
+    at_least("limits.max_output_tokens", snapshot.limits.max_output_tokens, 0)
     policy = Policy(
         namespace=snapshot.policy.namespace,
         name=snapshot.policy.name,
@@ -102,14 +102,13 @@ def read_snapshot(update: control_pb2.SnapshotUpdate) -> Policy:
         allow_pinning=snapshot.allow_pinning,
         routes=tuple(_route(each) for each in snapshot.routes),
         fallbacks=tuple(snapshot.fallbacks),
-        timeouts=Timeouts(
-            connect=_seconds("timeouts.connect", snapshot.timeouts.connect),
-            first_token=_seconds("timeouts.first_token", snapshot.timeouts.first_token),
-            attempt=_seconds("timeouts.attempt", snapshot.timeouts.attempt),
-            total=_seconds("timeouts.total", snapshot.timeouts.total),
-        ),
+        timeouts=timeouts(snapshot.timeouts),
         max_request_bytes=snapshot.limits.max_request_bytes,
         max_output_tokens=snapshot.limits.max_output_tokens or None,
+        retries=retries(snapshot.retries) if snapshot.HasField("retries") else None,
+        circuit_breaker=circuit_breaker(snapshot.circuit_breaker) if snapshot.HasField("circuit_breaker") else None,
+        hedging=hedging(snapshot.hedging) if snapshot.HasField("hedging") else None,
+        concurrency=concurrency(snapshot.concurrency) if snapshot.HasField("concurrency") else None,
     )
     _check_names(policy)
     return policy
@@ -119,11 +118,6 @@ def _check_twice(what: str, names: Sequence[str]) -> None:
     for name in names:
         if names.count(name) > 1:
             raise SnapshotRejectedError(f"two {what} are named {name}")
-
-
-def _at_least(where: str, number: int, least: int) -> None:
-    if number < least:
-        raise SnapshotRejectedError(f"{where} is {number}; it must be {least} or more")
 
 
 def _check_names(policy: Policy) -> None:
@@ -168,8 +162,8 @@ def _is_url(text: str) -> bool:
 
 def _model(model: snapshot_pb2.Model) -> Model:
     where = f"model {model.name}"
-    _at_least(f"{where}: context_window", model.context_window, 1)
-    _at_least(f"{where}: max_output_tokens", model.max_output_tokens, 1)
+    at_least(f"{where}: context_window", model.context_window, 1)
+    at_least(f"{where}: max_output_tokens", model.max_output_tokens, 1)
     return Model(
         name=model.name,
         provider=model.provider,
@@ -261,14 +255,6 @@ def _one(where: str, number: int, table: Mapping[int, _Value]) -> _Value:
     if number not in table:
         raise SnapshotRejectedError(f"{where} holds a value that this sidecar does not know ({number})")
     return table[number]
-
-
-def _seconds(where: str, duration: Duration) -> float:
-    # Not by way of a timedelta, which cannot hold all that a Duration can.
-    seconds = duration.seconds + duration.nanos / 1e9
-    if not 0 < seconds <= _LONGEST_TIMEOUT:
-        raise SnapshotRejectedError(f"{where} is {seconds:g} s; it must be above 0 and at most {_LONGEST_TIMEOUT:g} s")
-    return seconds
 
 
 def _unknown_field(message: Message) -> str | None:

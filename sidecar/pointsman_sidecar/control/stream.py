@@ -8,7 +8,8 @@ import grpc
 import structlog
 
 from pointsman_api.v1 import control_pb2, control_pb2_grpc
-from pointsman_sidecar.contract.snapshots import CONTRACT_VERSION, SnapshotRejectedError, read_snapshot
+from pointsman_sidecar.contract.rejections import SnapshotRejectedError
+from pointsman_sidecar.contract.snapshots import CONTRACT_VERSION, read_snapshot
 from pointsman_sidecar.control.channel import open_channel, reason
 from pointsman_sidecar.control.in_force import InForce
 from pointsman_sidecar.control.store import SnapshotStore

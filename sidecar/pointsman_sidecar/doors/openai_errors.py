@@ -37,6 +37,7 @@ BY_REASON: Mapping[str, Status] = {
     "NO_POLICY": Status(503, _SERVER, "no_policy", retry=False),
     "NOT_READY": Status(503, _SERVER, "not_ready"),
     "RATE_LIMITED": Status(429, "requests", "rate_limit_exceeded"),
+    "OVERLOADED": Status(429, "requests", "overloaded"),
     "NO_MODEL_ANSWERED": Status(503, _SERVER, "no_model_answered"),
     "STREAM_CUT": Status(503, _SERVER, "stream_cut"),
     # The policy's whole time was used up: a client that tries again by itself would wait it out twice more.
@@ -47,6 +48,7 @@ BY_REASON: Mapping[str, Status] = {
 BY_KIND: Mapping[Kind, Status] = {
     Kind.INVALID_ARGUMENT: Status(400, _INVALID, "invalid_request"),
     Kind.FAILED_PRECONDITION: Status(503, _SERVER, "failed_precondition", retry=False),
+    Kind.RESOURCE_EXHAUSTED: Status(429, "requests", "resource_exhausted"),
     Kind.UNAVAILABLE: Status(503, _SERVER, "unavailable"),
     Kind.DEADLINE_EXCEEDED: BY_REASON["DEADLINE_EXCEEDED"],
     Kind.INTERNAL: BY_REASON["INTERNAL"],

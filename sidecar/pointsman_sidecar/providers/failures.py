@@ -1,6 +1,8 @@
 """From the openai SDK's exceptions to our outcomes: one table, in one place."""
 
 import json
+from collections.abc import Iterator, Mapping
+from email.utils import parsedate_to_datetime
 
 import aiohttp
 import httpx2
@@ -13,6 +15,12 @@ from pointsman_sidecar.providers.outcomes import Outcome, ProviderFailure
 CALL_ERRORS = (openai.OpenAIError, aiohttp.ClientError, httpx2.HTTPError, ValueError, RecursionError)
 _TIMEOUT_STATUS = 408
 _TOO_LARGE_STATUS = 413
+# What OpenAI's own clients try again: at 408, 409, 429 and from 500 on, unless the provider says otherwise.
+_PASSING = frozenset({408, 409, 429})
+_SERVER_ERRORS = 500
+# Nothing that a moment mends: the account is empty.
+_LASTING_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
+_SHOULD_RETRY = {"true": True, "false": False}
 _TOO_LARGE_CODES = frozenset({"context_length_exceeded", "string_above_max_length"})
 # Long enough for any sentence, short enough for a status message.
 _LONGEST_QUOTE = 300
@@ -36,14 +44,19 @@ def failure_of(
 ) -> ProviderFailure:
     """The outcome that an exception of the SDK or its transport stands for."""
     match error:
-        case openai.APITimeoutError() if _ran_out_of_time(error):
-            return ProviderFailure(Outcome.TIMED_OUT, "the connection was not made in time")
+        case openai.APITimeoutError() if _caused_by(error, TimeoutError):
+            return ProviderFailure(Outcome.TIMED_OUT, "the connection was not made in time", sent=False)
         case openai.APIConnectionError() | aiohttp.ClientError() | httpx2.HTTPError():
-            return ProviderFailure(Outcome.CONNECTION_FAILED, "the connection failed or broke off")
+            return _of_connection(error)
         case openai.APIStatusError():
             return _of_status(error)
         case _:
-            return ProviderFailure(Outcome.PROVIDER_FAILED, "the provider's answer cannot be read")
+            return unreadable("the provider's answer cannot be read")
+
+
+def unreadable(message: str) -> ProviderFailure:
+    """An answer that makes no sense. Another one would be charged for too, and make no more."""
+    return ProviderFailure(Outcome.PROVIDER_FAILED, message, retry=False)
 
 
 def failure_in(chunk: bytes) -> ProviderFailure | None:
@@ -63,11 +76,25 @@ def failure_in(chunk: bytes) -> ProviderFailure | None:
     return ProviderFailure(Outcome.PROVIDER_FAILED, f"the provider says: {_quote(said)}")
 
 
-def _ran_out_of_time(error: BaseException | None) -> bool:
+def _of_connection(error: BaseException) -> ProviderFailure:
+    if _caused_by(error, aiohttp.ClientConnectorCertificateError):
+        return ProviderFailure(
+            Outcome.CONNECTION_FAILED, "the provider's certificate is not trusted", sent=False, retry=False
+        )
+    if _caused_by(error, aiohttp.ClientConnectorError):
+        return ProviderFailure(Outcome.CONNECTION_FAILED, "the connection failed", sent=False)
+    return ProviderFailure(Outcome.CONNECTION_FAILED, "the connection broke off")
+
+
+def _caused_by(error: BaseException, kind: type[BaseException]) -> bool:
     # The SDK's transport reports a connection that is refused or closed as a timeout too; only the cause tells.
-    while error is not None and not isinstance(error, TimeoutError):
+    return any(isinstance(each, kind) for each in _causes(error))
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
         error = error.__cause__
-    return error is not None
 
 
 def _of_status(error: openai.APIStatusError) -> ProviderFailure:
@@ -84,10 +111,18 @@ def _of_status(error: openai.APIStatusError) -> ProviderFailure:
         outcome,
         f"status {status}: {_quote(_said(error))}",
         http_status=status,
-        retry_after=_retry_after(error.response.headers.get("retry-after")),
+        retry_after=retry_after(error.response.headers),
         code=_word(error.code),
         param=_word(error.param),
+        retry=_may_pass(status, _word(error.code), error.response.headers),
     )
+
+
+def _may_pass(status: int, code: str, headers: Mapping[str, str]) -> bool:
+    said = _SHOULD_RETRY.get(headers.get("x-should-retry", ""))
+    if said is not None:
+        return said
+    return code not in _LASTING_CODES and (status in _PASSING or status >= _SERVER_ERRORS)
 
 
 def _said(error: openai.APIStatusError) -> str:
@@ -107,10 +142,21 @@ def _quote(text: str) -> str:
     return line if len(line) <= _LONGEST_QUOTE else f"{line[:_LONGEST_QUOTE]}…"
 
 
-def _retry_after(header: str | None) -> float | None:
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """The seconds after which a provider wants to be called again; None where it names no time that makes sense."""
+    for name, unit in (("retry-after-ms", 1000), ("retry-after", 1)):
+        try:
+            seconds = float(headers.get(name, "")) / unit
+        except ValueError:
+            continue
+        return _sensible(seconds)
     try:
-        seconds = float(header or "")
-    except ValueError:
-        # The other form of the header is a date, which needs a clock that agrees with the provider's.
+        # A date means something by the provider's own clock only, which stands beside it.
+        wait = parsedate_to_datetime(headers["retry-after"]) - parsedate_to_datetime(headers["date"])
+    except (KeyError, ValueError, TypeError):
         return None
+    return _sensible(wait.total_seconds())
+
+
+def _sensible(seconds: float) -> float | None:
     return seconds if 0 < seconds <= _LONGEST_RETRY_AFTER else None

@@ -17,6 +17,11 @@ class Outcome(Enum):
     NO_ACCESS = auto()
     CUT = auto()
     CANCELLED = auto()
+    OVERTAKEN = auto()
+
+
+# What may be better a moment later.
+_PASSING = frozenset({Outcome.CONNECTION_FAILED, Outcome.TIMED_OUT, Outcome.RATE_LIMITED, Outcome.PROVIDER_FAILED})
 
 
 class ProviderFailure(Exception):  # noqa: N818 - an expected outcome, no error of ours
@@ -24,6 +29,8 @@ class ProviderFailure(Exception):  # noqa: N818 - an expected outcome, no error 
 
     `str()` is a sentence for the caller. It may quote the provider, and so the prompt: never log it. `retry_after` is
     in seconds, where the provider names a time. `code` and `param` are its words for what is wrong with the request.
+    `sent` is false where it is certain that the request did not reach the provider. `retry` says whether the same call
+    may succeed a moment later; None leaves that to the outcome.
     """
 
     def __init__(
@@ -35,6 +42,8 @@ class ProviderFailure(Exception):  # noqa: N818 - an expected outcome, no error 
         retry_after: float | None = None,
         code: str = "",
         param: str = "",
+        sent: bool = True,
+        retry: bool | None = None,
     ) -> None:
         super().__init__(message)
         self.outcome = outcome
@@ -42,6 +51,8 @@ class ProviderFailure(Exception):  # noqa: N818 - an expected outcome, no error 
         self.retry_after = retry_after
         self.code = code
         self.param = param
+        self.sent = sent
+        self.may_retry = outcome in _PASSING if retry is None else retry and self.may_fall_back
 
     @property
     def may_fall_back(self) -> bool:

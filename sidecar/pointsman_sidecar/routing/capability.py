@@ -1,5 +1,6 @@
 """Whether a model can serve a request at all, and why not."""
 
+from pointsman_sidecar.routing.costs import Usage
 from pointsman_sidecar.routing.features import Features
 from pointsman_sidecar.routing.policy import Feature, Model
 
@@ -24,3 +25,11 @@ def incapability(model: Model, features: Features, *, policy_cap: int | None) ->
     if needed > model.context_window:
         return f"the request needs about {needed:,} tokens and its context window is {model.context_window:,}"
     return None
+
+
+def most_usage(model: Model, features: Features, *, policy_cap: int | None) -> Usage:
+    """The most that a call to the model may be charged for: the estimated input, and every answer at its longest."""
+    if Feature.EMBEDDINGS in features.needs:
+        return Usage(input_tokens=features.estimated_input_tokens, output_tokens=0)
+    longest = output_cap(model, features, policy_cap=policy_cap) or model.max_output_tokens
+    return Usage(input_tokens=features.estimated_input_tokens, output_tokens=longest * features.answers)

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pointsman_sidecar.routing.policy import Feature, Modality, Severity
+from pointsman_sidecar.routing.policy import Feature, Modality, Priority, Severity
+
+_URGENCIES = {Severity.LOW: Priority.LOW, Severity.HIGH: Priority.HIGH, Severity.CRITICAL: Priority.HIGH}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -12,7 +14,7 @@ class Features:
 
     `model` is the model that the request names, empty where it leaves the choice to the policy. A name `is_wish` where
     the app may know nothing of policies: one that may not pin is passed over. `max_output_tokens` is what it asks for,
-    None where it says nothing. Sizes are in bytes and tokens; the tokens are an estimate.
+    None where it says nothing, for each of its `answers`. Sizes are in bytes and tokens; the tokens are an estimate.
     """
 
     request_bytes: int
@@ -20,9 +22,18 @@ class Features:
     modalities: frozenset[Modality] = frozenset({Modality.TEXT})
     needs: frozenset[Feature] = frozenset()
     max_output_tokens: int | None = None
+    answers: int = 1
     model: str = ""
     is_wish: bool = False
     user: str = ""
     session: str = ""
     severity: Severity | None = None
+    priority: Priority | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def urgency(self) -> Priority:
+        """Its priority; where it names none, that of what hangs on the answer."""
+        if self.priority is not None:
+            return self.priority
+        return Priority.NORMAL if self.severity is None else _URGENCIES.get(self.severity, Priority.NORMAL)

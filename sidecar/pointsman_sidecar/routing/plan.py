@@ -3,7 +3,7 @@
 The cheapest that will do comes first by the policy's own rules; what cannot serve the request is never in the plan.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
@@ -23,6 +23,7 @@ class Reason(Enum):
     PINNED = auto()
     CAPABILITY = auto()
     FALLBACK = auto()
+    EJECTED = auto()
 
 
 class PlanError(Exception):
@@ -75,6 +76,17 @@ class Step:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Ejected:
+    """A model that is not to be called for a while: a sentence why, and how bad it is (the least is tried first)."""
+
+    message: str
+    badness: tuple[float, ...]
+
+
+_NONE_EJECTED: Mapping[str, Ejected] = {}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Trial:
     """A route that was tried on the request."""
 
@@ -84,7 +96,7 @@ class Trial:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Skipped:
-    """A model that cannot serve the request, and why."""
+    """A model that cannot serve the request, or is not to be called now, and why."""
 
     model: str
     message: str
@@ -92,12 +104,17 @@ class Skipped:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """What to do with a request. `steps` holds one at least; `route` is empty where none matched."""
+    """What to do with a request. `steps` holds one at least; `route` is empty where none matched.
+
+    In a `panic`, every model that could serve the request is ejected, and the least bad is tried all the same.
+    """
 
     steps: tuple[Step, ...]
     route: str
     trials: tuple[Trial, ...]
     skipped: tuple[Skipped, ...]
+    panic: bool = False
+    alone: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,8 +128,12 @@ class _Choice:
     alone: bool = False
 
 
-def plan(policy: Policy, features: Features, *, request_id: str) -> Plan:
+def plan(
+    policy: Policy, features: Features, *, request_id: str, ejected: Mapping[str, Ejected] = _NONE_EJECTED
+) -> Plan:
     """Decide. `request_id` is what a split draws by where the request names no user or session.
+
+    `ejected` are the models that are not to be called now, by name. They are passed over, unless there is no other.
 
     Raises:
         PlanError: the request cannot be served under this policy; one of its subclasses says which case.
@@ -124,6 +145,54 @@ def plan(policy: Policy, features: Features, *, request_id: str) -> Plan:
     trials: list[Trial] = []
     choice = _chosen(policy, features, request_id, trials)
 
+    lacks, capable = _capable(policy, choice, features)
+    well = [name for name in capable if name not in ejected]
+    panic = not well
+    if panic:
+        well = [min(capable, key=lambda name: ejected[name].badness)]
+    obstacles = dict(lacks)
+    for name in capable:
+        if name not in well:
+            obstacles[name] = ejected[name].message
+    steps = [_step(policy, choice, name, lacks, obstacles, position) for position, name in enumerate(well)]
+    if panic:
+        steps = [replace(steps[0], message=f"{steps[0].message}; {ejected[well[0]].message}, and none is better")]
+    return Plan(
+        steps=tuple(steps),
+        route=choice.route,
+        trials=tuple(trials),
+        skipped=tuple(Skipped(model=name, message=why) for name, why in obstacles.items() if why is not None),
+        panic=panic,
+        alone=choice.alone,
+    )
+
+
+def larger(policy: Policy, features: Features, planned: Plan, *, ejected: Mapping[str, Ejected]) -> tuple[Step, ...]:
+    """The models to try once the providers of all that were planned said that the request is too large for them.
+
+    As where nobody planned can serve a request: the cheapest of the others that can, here with a larger context window.
+    """
+    if planned.alone:
+        return ()
+    window = max(step.model.context_window for step in planned.steps)
+    tried = {step.model.name for step in planned.steps}
+    return tuple(
+        Step(
+            model=model,
+            reason=Reason.CAPABILITY,
+            message=f"the request is too large for {', '.join(step.model.name for step in planned.steps)}, as the "
+            f"provider says, and {model.name} has the larger context window",
+        )
+        for model in sorted(policy.models.values(), key=lambda model: model.dearness)
+        if model.name not in tried
+        and model.name not in ejected
+        and model.context_window > window
+        and _lack(policy, model.name, features) is None
+    )
+
+
+def _capable(policy: Policy, choice: _Choice, features: Features) -> tuple[dict[str, str | None], list[str]]:
+    """What each model lacks for the request, as far as it was looked at, and those that lack nothing, in order."""
     names = list(dict.fromkeys((choice.model, *choice.fallbacks)))
     lacks = {name: _lack(policy, name, features) for name in names}
     capable = [name for name in names if lacks[name] is None]
@@ -141,12 +210,7 @@ def plan(policy: Policy, features: Features, *, request_id: str) -> Plan:
             + "; ".join(f"{name}: {lack}" for name, lack in lacks.items()),
             too_long=any(_lack(policy, name, replace(features, estimated_input_tokens=0)) is None for name in lacks),
         )
-    return Plan(
-        steps=tuple(_step(policy, choice, name, lacks, position) for position, name in enumerate(capable)),
-        route=choice.route,
-        trials=tuple(trials),
-        skipped=tuple(Skipped(model=name, message=lack) for name, lack in lacks.items() if lack is not None),
-    )
+    return lacks, capable
 
 
 def _chosen(policy: Policy, features: Features, request_id: str, trials: list[Trial]) -> _Choice:
@@ -237,10 +301,20 @@ def _lack(policy: Policy, name: str, features: Features) -> str | None:
     return incapability(policy.models[name], features, policy_cap=policy.max_output_tokens)
 
 
-def _step(policy: Policy, choice: _Choice, name: str, lacks: dict[str, str | None], position: int) -> Step:
+def _step(
+    policy: Policy,
+    choice: _Choice,
+    name: str,
+    lacks: Mapping[str, str | None],
+    obstacles: Mapping[str, str | None],
+    position: int,
+) -> Step:
     model = policy.models[name]
     if name == choice.model:
         return Step(model=model, reason=choice.reason, message=choice.why())
+    if position == 0 and lacks[choice.model] is None:
+        message = f"{choice.model} was chosen ({choice.why()}) but is left alone for now: {obstacles[choice.model]}"
+        return Step(model=model, reason=Reason.EJECTED, message=message)
     if position == 0:
         message = f"{choice.model} was chosen ({choice.why()}) but cannot serve the request: {lacks[choice.model]}"
         return Step(model=model, reason=Reason.CAPABILITY, message=message)

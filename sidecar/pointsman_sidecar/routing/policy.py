@@ -35,6 +35,14 @@ class Severity(IntEnum):
     CRITICAL = auto()
 
 
+class Priority(IntEnum):
+    """Who goes first where not all can be served at once, in rising order."""
+
+    LOW = auto()
+    NORMAL = auto()
+    HIGH = auto()
+
+
 class StickyBy(StrEnum):
     """What stays on its arm of a split."""
 
@@ -158,17 +166,54 @@ class Route:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Timeouts:
-    """How long to wait, in seconds."""
+    """How long to wait, in seconds. `between_tokens` of None leaves a stream that falls silent to `total`."""
 
     connect: float
     first_token: float
     attempt: float
     total: float
+    between_tokens: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Retries:
+    """How many more times a model is called, and for how many of a hundred requests at most."""
+
+    attempts: int
+    budget_percent: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CircuitBreaker:
+    """When a model is left alone: so many of at least so many calls failed; and for how many seconds."""
+
+    error_percent: int
+    min_requests: int
+    open_for: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Hedging:
+    """When a second call is sent beside one that takes long, and for how many of a hundred requests at most."""
+
+    after_percentile: int
+    max_percent: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Concurrency:
+    """How many completions are served at once, and how many more wait for their turn."""
+
+    limit: int
+    queue: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Policy:
-    """A whole policy in force. `max_output_tokens` of None leaves it to each model's own limit."""
+    """A whole policy in force. `max_output_tokens` of None leaves it to each model's own limit.
+
+    Of what it says for models that fail, None is none of it.
+    """
 
     namespace: str
     name: str
@@ -184,6 +229,10 @@ class Policy:
     timeouts: Timeouts
     max_request_bytes: int
     max_output_tokens: int | None
+    retries: Retries | None = None
+    circuit_breaker: CircuitBreaker | None = None
+    hedging: Hedging | None = None
+    concurrency: Concurrency | None = None
 
     def named(self, name: str) -> Model | None:
         """The model that a request means by a name: the policy's own, else the cheapest that its provider calls so."""

@@ -38,6 +38,39 @@ class Metrics:
             ["policy", "model", "provider", "outcome"],
             registry=self.registry,
         )
+        self.retries = Counter(
+            "pointsman_retries",
+            "Calls to a model that had failed, by whether the policy's budget granted them.",
+            ["policy", "model", "granted"],
+            registry=self.registry,
+        )
+        self.hedges = Counter(
+            "pointsman_hedges",
+            "Second calls beside one that took long, by whether the policy's share of requests granted them.",
+            ["policy", "model", "granted"],
+            registry=self.registry,
+        )
+        self.circuit_state = Gauge(
+            "pointsman_circuit_state",
+            "Of a model's circuit breaker: 0 closed, 1 half open, 2 open. A model that never failed has none.",
+            ["provider", "model"],
+            registry=self.registry,
+        )
+        self.circuit_openings = Counter(
+            "pointsman_circuit_openings",
+            "How often a model's circuit opened.",
+            ["provider", "model"],
+            registry=self.registry,
+        )
+        self.queued = Gauge(
+            "pointsman_completions_queued", "Completions that wait for their turn.", registry=self.registry
+        )
+        self.shed = Counter(
+            "pointsman_completions_shed",
+            "Completions that were refused because too many waited, by priority.",
+            ["policy", "priority"],
+            registry=self.registry,
+        )
         self.tokens = Counter(
             "pointsman_tokens",
             "Tokens as the providers counted them. Cached input is part of input, reasoning part of output.",

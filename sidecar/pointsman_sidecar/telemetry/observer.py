@@ -6,12 +6,15 @@ from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import structlog
-from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
+from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer, get_current_span
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from pointsman_sidecar.contract.decisions import Attempt, Progress
 from pointsman_sidecar.contract.errors import CompletionError
 from pointsman_sidecar.providers.outcomes import Outcome
+from pointsman_sidecar.resilience.breaker import State
+from pointsman_sidecar.routing.costs import Usage
+from pointsman_sidecar.routing.policy import Model, Priority
 from pointsman_sidecar.telemetry import conventions
 from pointsman_sidecar.telemetry.arrivals import Arrival
 from pointsman_sidecar.telemetry.metrics import Metrics
@@ -44,6 +47,8 @@ class Observation:
             conventions.MODEL: model.name,
             conventions.PROVIDER: model.provider,
             conventions.SERVER_ADDRESS: endpoint.hostname or "",
+            **({conventions.RETRY: attempt.retry} if attempt.retry else {}),
+            **({conventions.HEDGE: True} if attempt.hedge else {}),
             conventions.SERVER_PORT: endpoint.port or (_HTTPS if endpoint.scheme == "https" else _HTTP),
         }
         with self._tracer.start_as_current_span(
@@ -58,6 +63,33 @@ class Observation:
             finally:
                 self._ended(span, attempt)
 
+    def circuit(self, model: Model, state: State, *, opened: bool = False) -> None:
+        """See a circuit that is not closed, or has just become so or ceased to be."""
+        self._metrics.circuit_state.labels(model.provider, model.provider_model).set(state)
+        if opened:
+            self._metrics.circuit_openings.labels(model.provider, model.provider_model).inc()
+        get_current_span().set_attribute(conventions.CIRCUIT_STATE, state.name)
+
+    def retry(self, model: Model, *, granted: bool) -> None:
+        """See a model being called again, or not for want of a budget."""
+        self._metrics.retries.labels(self._policy, model.name, str(granted).lower()).inc()
+
+    def hedge(self, model: Model, *, granted: bool) -> None:
+        """See a second call being sent, or not."""
+        self._metrics.hedges.labels(self._policy, model.name, str(granted).lower()).inc()
+
+    def queue(self, waiting: int) -> None:
+        """See how many wait."""
+        self._metrics.queued.set(waiting)
+
+    def shed(self, priority: Priority) -> None:
+        """See the completion being refused for want of room."""
+        self._metrics.shed.labels(self._policy, priority.name.lower()).inc()
+
+    @property
+    def _policy(self) -> str:
+        return str(self.progress.policy) if self.progress is not None else ""
+
     def _ended(self, span: Span, attempt: Attempt) -> None:
         outcome = attempt.outcome.name if attempt.outcome else _INTERNAL
         span.set_attribute(conventions.OUTCOME, outcome)
@@ -66,7 +98,7 @@ class Observation:
         if attempt.time_to_first_token is not None:
             span.set_attribute(conventions.RESPONSE_TIME_TO_FIRST_CHUNK, attempt.time_to_first_token)
         if attempt.outcome is Outcome.SUCCEEDED:
-            _usage(span, self.progress)
+            _usage(span, attempt.usage)
         else:
             # The outcome and no message: what a provider says may quote the prompt.
             span.set_attribute(conventions.ERROR_TYPE, outcome)
@@ -137,7 +169,7 @@ class Observer:
         model = answering.model.name if answering else ""
         why = (answering or progress.plan.steps[0]).reason.name
         _decision(span, progress, model, why)
-        _usage(span, progress)
+        _usage(span, progress.usage)
         self._metrics.completions.labels(policy, progress.plan.route, model, why, code).inc()
         self._metrics.duration.labels(policy, model).observe(seconds)
         self._count(progress, policy, model)
@@ -184,15 +216,16 @@ def _decision(span: Span, progress: Progress, model: str, reason: str) -> None:
     span.set_attribute(conventions.ROUTE, progress.plan.route)
     span.set_attribute(conventions.MODEL, model)
     span.set_attribute(conventions.REASON, reason)
+    if progress.queued is not None:
+        span.set_attribute(conventions.QUEUED, progress.queued)
     if cost := progress.cost():
         span.set_attribute(conventions.COST_AMOUNT, f"{cost[0].normalize():f}")
         span.set_attribute(conventions.COST_CURRENCY, cost[1])
 
 
-def _usage(span: Span, progress: Progress | None) -> None:
-    if progress is None or progress.usage is None:
+def _usage(span: Span, usage: Usage | None) -> None:
+    if usage is None:
         return
-    usage = progress.usage
     span.set_attribute(conventions.USAGE_INPUT_TOKENS, usage.input_tokens)
     span.set_attribute(conventions.USAGE_OUTPUT_TOKENS, usage.output_tokens)
     span.set_attribute(conventions.USAGE_CACHE_READ_INPUT_TOKENS, usage.cached_input_tokens)

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pointsman_api.v1 import control_pb2, snapshot_pb2, types_pb2
-from pointsman_sidecar.contract.snapshots import SnapshotRejectedError, read_snapshot
+from pointsman_sidecar.contract.rejections import SnapshotRejectedError
+from pointsman_sidecar.contract.snapshots import read_snapshot
 from pointsman_sidecar.routing.policy import (
     AllOf,
     Arm,

@@ -1,0 +1,189 @@
+"""One call to a model: sent, timed, read, and put on record whatever comes of it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, TypeVar
+
+from pointsman_sidecar.completing.racing import Gate
+from pointsman_sidecar.completing.relaying import readable, relay, stream_patience
+from pointsman_sidecar.completing.served import Serving, Sink
+from pointsman_sidecar.contract.decisions import Attempt, decision
+from pointsman_sidecar.contract.forms import Operation
+from pointsman_sidecar.control.in_force import InForce
+from pointsman_sidecar.providers.clients import ProviderClients
+from pointsman_sidecar.providers.outcomes import Outcome, ProviderFailure
+from pointsman_sidecar.resilience.breaker import Entry
+from pointsman_sidecar.resilience.health import Health
+from pointsman_sidecar.routing.capability import most_usage
+from pointsman_sidecar.routing.plan import Step
+from pointsman_sidecar.routing.policy import Provider
+
+_Answer = TypeVar("_Answer")
+_Chunk = TypeVar("_Chunk")
+_PATHS = {Operation.CHAT: "/chat/completions", Operation.EMBEDDINGS: "/embeddings"}
+
+
+class Attempts:
+    """Makes calls."""
+
+    def __init__(
+        self, *, in_force: InForce, clients: ProviderClients, health: Health, clock: Callable[[], float]
+    ) -> None:
+        self._in_force = in_force
+        self._clients = clients
+        self._health = health
+        self._clock = clock
+
+    async def whole(self, serving: Serving[_Answer, Any], attempt: Attempt, gate: Gate) -> _Answer:
+        """The whole answer.
+
+        Raises:
+            ProviderFailure: there is none.
+        """
+        timeouts = serving.progress.policy.timeouts
+        with self._recorded(serving, attempt, gate, streams=False):
+            provider, api_key = self._access(serving, attempt.step)
+            async with _patience(timeouts.attempt, "no answer"):
+                raw = await self._clients.answer(
+                    provider,
+                    path=_PATHS[serving.form.operation],
+                    api_key=api_key,
+                    body=_body(serving, attempt, stream=False),
+                    connect_timeout=timeouts.connect,
+                )
+            with readable():
+                answer = serving.form.read_answer(raw)
+            attempt.usage = answer.usage
+            return answer.content
+
+    async def streamed(
+        self, serving: Serving[Any, _Chunk], attempt: Attempt, gate: Gate, *, sink: Sink[_Chunk]
+    ) -> None:
+        """The answer to `sink`, as it comes.
+
+        Raises:
+            ProviderFailure: there is none, or, with the outcome CUT, no more of it.
+        """
+        timeouts = serving.progress.policy.timeouts
+        with self._recorded(serving, attempt, gate, streams=True):
+            provider, api_key = self._access(serving, attempt.step)
+            stream = self._clients.stream(
+                provider,
+                path=_PATHS[serving.form.operation],
+                api_key=api_key,
+                body=_body(serving, attempt, stream=True),
+                connect_timeout=timeouts.connect,
+            )
+            started = self._clock()
+
+            async def begin() -> None:
+                gate.claim()
+                timer.begun()
+                attempt.time_to_first_token = self._clock() - started
+                serving.progress.took(attempt)
+                await sink.started(decision(serving.progress))
+
+            try:
+                async with stream_patience(timeouts) as timer, stream as chunks:
+                    await relay(
+                        chunks,
+                        form=serving.form,
+                        progress=serving.progress,
+                        attempt=attempt,
+                        timer=timer,
+                        begin=begin,
+                        sink=sink,
+                    )
+            except ProviderFailure as failure:
+                if attempt.time_to_first_token is None:
+                    raise
+                raise ProviderFailure(Outcome.CUT, str(failure), http_status=failure.http_status) from failure
+
+    def _access(self, serving: Serving[Any, Any], step: Step) -> tuple[Provider, str]:
+        name = step.model.provider
+        api_key = self._in_force.access.get(name)
+        if api_key is None:
+            raise ProviderFailure(Outcome.NO_ACCESS, f"the operator gives no access to provider {name}")
+        return serving.progress.policy.providers[name], api_key
+
+    @contextmanager
+    def _recorded(self, serving: Serving[Any, Any], attempt: Attempt, gate: Gate, *, streams: bool) -> Iterator[None]:
+        progress, model = serving.progress, attempt.step.model
+        progress.attempts.append(attempt)
+        started = self._clock()
+        entry = self._health.enter(progress.policy, model, started)
+        if entry is not None and entry.trial:
+            serving.observation.circuit(model, self._health.state(progress.policy, model, started))
+        with serving.observation.attempt(
+            attempt,
+            operation=serving.form.operation,
+            base_url=progress.policy.providers[model.provider].base_url,
+        ):
+            try:
+                yield
+                attempt.outcome = Outcome.SUCCEEDED
+            except ProviderFailure as failure:
+                attempt.outcome = failure.outcome
+                attempt.message = str(failure)
+                attempt.http_status = failure.http_status
+                if not failure.sent:
+                    attempt.most = None
+                raise
+            except asyncio.CancelledError:
+                attempt.outcome, attempt.message = _given_up(serving, gate)
+                raise
+            finally:
+                now = self._clock()
+                attempt.latency = now - started
+                self._learn(serving, attempt, entry, now, streams=streams)
+
+    def _learn(
+        self, serving: Serving[Any, Any], attempt: Attempt, entry: Entry | None, now: float, *, streams: bool
+    ) -> None:
+        policy, model = serving.progress.policy, attempt.step.model
+        if entry is not None:
+            opened = self._health.leave(policy, model, entry, now, _blamed(serving, attempt))
+            if opened or entry.trial:
+                serving.observation.circuit(model, self._health.state(policy, model, now), opened=opened)
+        if policy.hedging is None:
+            return
+        record = self._health.of(policy, model)
+        # One that was overtaken would have taken longer still: without it, the slow ones would be forgotten.
+        if streams and (attempt.time_to_first_token is not None or attempt.outcome is Outcome.OVERTAKEN):
+            record.first_token.add(now, attempt.time_to_first_token or attempt.latency)
+        elif not streams and attempt.outcome in {Outcome.SUCCEEDED, Outcome.OVERTAKEN}:
+            record.whole.add(now, attempt.latency)
+
+
+def _given_up(serving: Serving[Any, Any], gate: Gate) -> tuple[Outcome, str]:
+    if gate.overtaken:
+        return Outcome.OVERTAKEN, "the call beside it answered first"
+    if serving.total.expired():
+        return Outcome.TIMED_OUT, "the completion's time was used up"
+    return Outcome.CANCELLED, "the caller went away"
+
+
+def _blamed(serving: Serving[Any, Any], attempt: Attempt) -> Outcome | None:
+    """The outcome as far as it is the model's doing: a caller in a hurry, or a long answer, is none of it."""
+    if serving.total.expired() and (serving.hurried or attempt.time_to_first_token is not None):
+        return None
+    return attempt.outcome
+
+
+def _body(serving: Serving[Any, Any], attempt: Attempt, *, stream: bool) -> bytes:
+    model, cap = attempt.step.model, serving.progress.policy.max_output_tokens
+    sent = serving.form.provider_request(serving.features, model=model, policy_cap=cap, stream=stream)
+    attempt.changes = sent.changes
+    attempt.most = most_usage(model, serving.features, policy_cap=cap)
+    return sent.body
+
+
+@asynccontextmanager
+async def _patience(seconds: float, what: str) -> AsyncIterator[None]:
+    """A timer whose end is a failure of the provider: `what` did not come."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError as error:
+        raise ProviderFailure(Outcome.TIMED_OUT, f"{what} within {seconds:g} s") from error
