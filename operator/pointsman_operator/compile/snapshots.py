@@ -7,10 +7,11 @@ from pointsman_api.v1 import decision_pb2 as decision
 from pointsman_api.v1 import snapshot_pb2 as snapshot
 from pointsman_api.v1 import types_pb2 as types
 from pointsman_operator.compile.conditions import MODALITIES, condition
-from pointsman_operator.compile.quantities import duration, size
+from pointsman_operator.compile.quantities import size
+from pointsman_operator.compile.resilience import circuit_breaker, concurrency, hedging, retries, timeouts
 from pointsman_operator.resources.kinds import Kind
 from pointsman_operator.resources.metadata import Metadata
-from pointsman_operator.resources.policy import ModelRoutingPolicy, Route, Timeouts, UsedModel
+from pointsman_operator.resources.policy import ModelRoutingPolicy, Route, UsedModel
 from pointsman_operator.resources.provider import ModelProvider, OfferedModel
 
 _FEATURES = {
@@ -62,11 +63,15 @@ def build_snapshot(policy: ModelRoutingPolicy, sources: Mapping[str, Source]) ->
         allow_pinning=spec.allow_pinning,
         routes=[_route(route) for route in spec.routes],
         fallbacks=spec.resilience.fallbacks,
-        timeouts=_timeouts(spec.resilience.timeouts),
+        timeouts=timeouts(spec.resilience.timeouts),
         limits=snapshot.Limits(
             max_request_bytes=size(spec.limits.max_request_bytes),
             max_output_tokens=spec.limits.max_output_tokens or 0,
         ),
+        retries=retries(spec.resilience.retries),
+        circuit_breaker=circuit_breaker(spec.resilience.circuit_breaker),
+        hedging=hedging(spec.resilience.hedging),
+        concurrency=concurrency(spec.resilience.concurrency),
     )
 
 
@@ -113,12 +118,3 @@ def _route(route: Route) -> snapshot.Route:
         for arm in route.split.arms:
             compiled.arms.add(model=arm.model, weight=arm.weight)
     return compiled
-
-
-def _timeouts(timeouts: Timeouts) -> snapshot.Timeouts:
-    return snapshot.Timeouts(
-        connect=duration(timeouts.connect),
-        first_token=duration(timeouts.first_token),
-        attempt=duration(timeouts.attempt),
-        total=duration(timeouts.total),
-    )

@@ -106,14 +106,51 @@ class Timeouts(Model):
     connect: str
     first_token: str
     attempt: str
+    between_tokens: str | None = None
     total: str
 
 
+class Retries(Model):
+    """Whether a model that failed is called again."""
+
+    attempts: int
+    budget_percent: int
+
+
+class CircuitBreaker(Model):
+    """When a model is left alone."""
+
+    error_percent: int
+    min_requests: int
+    open_for: str
+
+
+class Hedging(Model):
+    """When a second call is sent beside one that takes long."""
+
+    after_percentile: int
+    max_percent: int
+
+
+class Concurrency(Model):
+    """How many completions one sidecar serves at once."""
+
+    limit: int
+    queue: int
+
+
 class Resilience(Model):
-    """What happens when a model does not answer."""
+    """What happens when a model does not answer, or too much is asked.
+
+    The CRD gives defaults for retries and the breaker; an older one that is still installed does not.
+    """
 
     timeouts: Timeouts
+    retries: Retries | None = None
     fallbacks: tuple[str, ...] = Field(default=(), strict=False)
+    circuit_breaker: CircuitBreaker | None = None
+    hedging: Hedging | None = None
+    concurrency: Concurrency | None = None
 
 
 class Limits(Model):

@@ -21,6 +21,7 @@ from pointsman_sidecar.routing.estimates import PER_MESSAGE, audio_tokens, image
 from pointsman_sidecar.routing.features import Features
 from pointsman_sidecar.routing.policy import Feature, Modality, Model
 
+_MOST_DIGITS = 4
 _CAPS = ("max_completion_tokens", "max_tokens")
 
 
@@ -65,7 +66,7 @@ class _Body(msgspec.Struct):
     stream_options: _StreamOptions | None = None
     max_completion_tokens: int | None = None
     max_tokens: int | None = None
-    n: int | None = None
+    n: msgspec.Raw = msgspec.Raw(b"null")
     tools: list[msgspec.Raw] | None = None
     functions: list[msgspec.Raw] | None = None
     response_format: _Format | None = None
@@ -193,7 +194,7 @@ def _features(body: _Body, raw: bytes, hints: Hints) -> Features:
         modalities=frozenset(modalities),
         needs=frozenset(_needs(body)),
         max_output_tokens=asked,
-        answers=max(1, body.n or 1),
+        answers=_answers(body.n),
         model="" if body.model in {None, AUTO} else body.model or "",
         is_wish=True,
         user=said.user,
@@ -217,6 +218,12 @@ def _measured(part: str | _Part, modalities: set[Modality]) -> int:
         size = max(0, len(bytes(part.input_audio.data)) - 2) * 3 // 4
         tokens += audio_tokens(size=size, format_=part.input_audio.format)
     return tokens
+
+
+def _answers(n: msgspec.Raw) -> int:
+    """How many are asked for. What is no number is the provider's to judge."""
+    digits = bytes(n)
+    return max(1, int(digits)) if digits.isdigit() and len(digits) <= _MOST_DIGITS else 1
 
 
 def json_tokens(raw: msgspec.Raw) -> int:

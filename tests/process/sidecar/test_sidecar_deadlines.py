@@ -126,7 +126,12 @@ async def test_a_callers_patience_is_the_completions(stub: StubProvider) -> None
     observer = Observer(tracer=NoOpTracer(), metrics=Metrics(), log=log, clock=time.monotonic)
     async with ProviderClients() as clients:
         completions = Completions(
-            in_force=in_force, clients=clients, observer=observer, new_id=lambda: "d-1", clock=time.monotonic
+            in_force=in_force,
+            clients=clients,
+            observer=observer,
+            new_id=lambda: "d-1",
+            clock=time.monotonic,
+            random=lambda: 0.0,
         )
         with pytest.raises(CompletionError, match=r"no complete answer within 0\.1 s") as caught:
             await completions.complete(ProtobufForm(ask()), caller=Caller(arrival=over_grpc("m", {}), patience=0.1))

@@ -19,7 +19,7 @@ from pure.operator.objects import policy, provider, route, secret
 
 def test_a_field_of_a_newer_crd_is_passed_over_where_it_changes_nothing_that_is_obeyed() -> None:
     value = policy(history={"keepTurns": 8})
-    value["spec"]["resilience"]["hedging"] = {"afterPercentile": 95}
+    value["spec"]["resilience"]["pacing"] = {"smooth": True}
 
     assert isinstance(parse_policy(value), ModelRoutingPolicy)
 

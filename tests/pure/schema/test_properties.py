@@ -76,7 +76,15 @@ def test_defaults_are_filled_in_also_below_other_defaults() -> None:
     ]
     spec = validate(smallest, definitions=definitions()).object["spec"]
     assert spec["resilience"] == {
-        "timeouts": {"connect": "2s", "firstToken": "15s", "attempt": "60s", "total": "120s"},
+        "timeouts": {
+            "connect": "2s",
+            "firstToken": "15s",
+            "attempt": "60s",
+            "betweenTokens": "30s",
+            "total": "120s",
+        },
+        "retries": {"attempts": 2, "budgetPercent": 20},
+        "circuitBreaker": {"errorPercent": 50, "minRequests": 10, "openFor": "10s"},
     }
     assert spec["limits"] == {"maxRequestBytes": "4Mi"}
     assert spec["models"][0]["providerRef"] == {"kind": "ModelProvider", "name": "openai"}

@@ -20,6 +20,7 @@ EXPECTED: dict[str, tuple[Kind, int, type[openai.APIStatusError]]] = {
     "NO_POLICY": (Kind.FAILED_PRECONDITION, 503, openai.InternalServerError),
     "NOT_READY": (Kind.UNAVAILABLE, 503, openai.InternalServerError),
     "RATE_LIMITED": (Kind.UNAVAILABLE, 429, openai.RateLimitError),
+    "OVERLOADED": (Kind.RESOURCE_EXHAUSTED, 429, openai.RateLimitError),
     "NO_MODEL_ANSWERED": (Kind.UNAVAILABLE, 503, openai.InternalServerError),
     "STREAM_CUT": (Kind.UNAVAILABLE, 503, openai.InternalServerError),
     "DEADLINE_EXCEEDED": (Kind.DEADLINE_EXCEEDED, 504, openai.InternalServerError),
