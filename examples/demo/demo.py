@@ -218,8 +218,8 @@ async def process(*arguments: str, until: str, environment: dict[str, str] | Non
 
 
 async def fail_next_call(provider: str) -> None:
-    """Have the stub answer the cheap model's next call with 503."""
-    fault = json.dumps([{"model": "gpt-4o-mini", "status": 503, "times": 1}])
+    """Have the stub answer the cheap model's next call with 503, and the retry of it too."""
+    fault = json.dumps([{"model": "gpt-4o-mini", "status": 503, "times": 2}])
     url = provider.removesuffix("/v1") + "/stub/faults"
     async with aiohttp.ClientSession() as session, session.put(url, data=fault) as response:
         response.raise_for_status()

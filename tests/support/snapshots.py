@@ -93,6 +93,11 @@ def snapshot(
     max_request_bytes: int = 4 * 1024 * 1024,
     max_output_tokens: int = 0,
     generation: int = 3,
+    between_tokens: float | None = None,
+    retries: snapshot_pb2.Retries | None = None,
+    circuit_breaker: snapshot_pb2.CircuitBreaker | None = None,
+    hedging: snapshot_pb2.Hedging | None = None,
+    concurrency: snapshot_pb2.Concurrency | None = None,
 ) -> snapshot_pb2.Snapshot:
     """The policy shop/support: mini by default, flagship for what is severe and where mini fails."""
     return snapshot_pb2.Snapshot(
@@ -114,8 +119,25 @@ def snapshot(
             first_token=seconds(first_token),
             attempt=seconds(attempt),
             total=seconds(total),
+            between_tokens=None if between_tokens is None else seconds(between_tokens),
         ),
         limits=snapshot_pb2.Limits(max_request_bytes=max_request_bytes, max_output_tokens=max_output_tokens),
+        retries=retries,
+        circuit_breaker=circuit_breaker,
+        hedging=hedging,
+        concurrency=concurrency,
+    )
+
+
+def retrying(attempts: int = 2, *, budget_percent: int = 100) -> snapshot_pb2.Retries:
+    """Calls a model again that failed."""
+    return snapshot_pb2.Retries(attempts=attempts, budget_percent=budget_percent)
+
+
+def breaking(*, error_percent: int = 50, min_requests: int = 2, open_for: float = 60.0) -> snapshot_pb2.CircuitBreaker:
+    """Leaves a model alone that fails."""
+    return snapshot_pb2.CircuitBreaker(
+        error_percent=error_percent, min_requests=min_requests, open_for=seconds(open_for)
     )
 
 

@@ -122,9 +122,3 @@ class Health:
         """A circuit's state."""
         rule = policy.circuit_breaker
         return State.CLOSED if rule is None else self.of(policy, model).breaker.state(now, rule)
-
-    def states(self, policy: Policy, now: float) -> Mapping[tuple[str, str], State]:
-        """The circuits of a policy's models, by provider and the provider's name of the model."""
-        return {
-            (model.provider, model.provider_model): self.state(policy, model, now) for model in policy.models.values()
-        }

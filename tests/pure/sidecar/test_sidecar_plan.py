@@ -8,12 +8,15 @@ from hypothesis import strategies as st
 
 from pointsman_sidecar.routing.plan import (
     AmbiguousModelError,
+    Ejected,
     NoCapableModelError,
     PinningNotAllowedError,
     PlanError,
     Reason,
     RequestTooLargeError,
+    Skipped,
     UnknownModelError,
+    larger,
     plan,
 )
 from pointsman_sidecar.routing.policy import (
@@ -25,7 +28,7 @@ from pointsman_sidecar.routing.policy import (
     SeverityIn,
     StickyBy,
 )
-from support.policies import features, model, policy, route
+from support.policies import EVERY_MODALITY, features, model, policy, route
 
 TEXT_ONLY = frozenset({Modality.TEXT})
 HIGH = SeverityIn(severities=frozenset({Severity.HIGH}))
@@ -445,3 +448,99 @@ def test_the_same_request_gets_the_same_plan_whatever_the_order_of_the_models(
     # The sentence on an unknown model lists the models in the policy's own order.
     if not (isinstance(first, tuple) and first[0] is UnknownModelError):
         assert first == reordered
+
+
+def _ejected(*names: str) -> dict[str, Ejected]:
+    return {name: Ejected(message="it fails", badness=(float(place), 0.0)) for place, name in enumerate(names)}
+
+
+def test_an_ejected_model_is_passed_over_and_the_decision_says_why() -> None:
+    two = policy(model("mini"), model("flagship"), fallbacks=("flagship",))
+
+    planned = plan(two, features(), request_id="r", ejected=_ejected("mini"))
+
+    assert [(step.model.name, step.reason) for step in planned.steps] == [("flagship", Reason.EJECTED)]
+    assert planned.steps[0].message == "mini was chosen (it is the default model) but is left alone for now: it fails"
+    assert planned.skipped == (Skipped(model="mini", message="it fails"),)
+    assert not planned.panic
+
+
+def test_an_ejected_fallback_is_passed_over() -> None:
+    three = policy(model("mini"), model("flagship"), model("spare"), fallbacks=("flagship", "spare"))
+
+    planned = plan(three, features(), request_id="r", ejected=_ejected("flagship"))
+
+    assert [(step.model.name, step.reason) for step in planned.steps] == [
+        ("mini", Reason.DEFAULT),
+        ("spare", Reason.FALLBACK),
+    ]
+
+
+def test_where_all_are_ejected_the_least_bad_is_tried() -> None:
+    two = policy(model("mini"), model("flagship"), fallbacks=("flagship",))
+
+    planned = plan(two, features(), request_id="r", ejected=_ejected("flagship", "mini"))
+
+    assert [step.model.name for step in planned.steps] == ["flagship"]
+    assert planned.panic
+    assert planned.steps[0].message.endswith("it fails, and none is better")
+
+
+def test_a_pinned_model_is_tried_even_where_it_is_ejected() -> None:
+    two = policy(model("mini"), model("flagship"), allow_pinning=True)
+
+    planned = plan(two, features(model="mini"), request_id="r", ejected=_ejected("mini"))
+
+    assert [(step.model.name, step.reason) for step in planned.steps] == [("mini", Reason.PINNED)]
+    assert planned.panic
+
+
+def test_an_ejected_model_makes_no_other_one_capable() -> None:
+    """Who cannot see is not asked about a picture because the one who can is ill."""
+    deaf = frozenset({Modality.TEXT})
+    two = policy(model("mini", modalities=deaf), model("flagship"), fallbacks=("flagship",))
+
+    planned = plan(two, features(modalities=EVERY_MODALITY), request_id="r", ejected=_ejected("flagship"))
+
+    assert [step.model.name for step in planned.steps] == ["flagship"]
+    assert [each.model for each in planned.skipped] == ["mini"]
+
+
+@given(data=st.data())
+def test_no_ejected_model_is_planned_beside_one_that_is_well(data: st.DataObject) -> None:
+    names = data.draw(st.lists(st.sampled_from("abcdef"), min_size=1, unique=True))
+    ill = data.draw(st.lists(st.sampled_from(names), unique=True))
+    some = policy(*(model(name) for name in names), fallbacks=tuple(names[1:]))
+
+    planned = plan(some, features(), request_id="r", ejected=_ejected(*ill))
+
+    chosen = [step.model.name for step in planned.steps]
+    assert chosen == ([name for name in names if name not in ill] or [ill[0]])
+    assert planned.panic is (set(names) == set(ill))
+    assert planned == plan(some, features(), request_id="r", ejected=_ejected(*ill))
+
+
+def test_what_is_too_large_by_the_providers_word_goes_to_the_cheapest_with_a_larger_window() -> None:
+    four = policy(
+        model("mini", context_window=1000),
+        model("dear", costs="9", context_window=9000),
+        model("huge", costs="5", context_window=9000),
+        model("same", context_window=1000),
+    )
+    planned = plan(four, features(), request_id="r")
+
+    steps = larger(four, features(), planned, ejected={})
+
+    assert [(step.model.name, step.reason) for step in steps] == [
+        ("huge", Reason.CAPABILITY),
+        ("dear", Reason.CAPABILITY),
+    ]
+    assert "too large for mini, as the provider says" in steps[0].message
+    assert [step.model.name for step in larger(four, features(), planned, ejected=_ejected("huge"))] == ["dear"]
+
+
+def test_who_named_a_model_gets_no_larger_one() -> None:
+    two = policy(model("mini", context_window=1000), model("huge", context_window=9000), allow_pinning=True)
+    planned = plan(two, features(model="mini"), request_id="r")
+
+    assert larger(two, features(model="mini"), planned, ejected={}) == ()

@@ -6,7 +6,7 @@ import httpx2
 import openai
 import pytest
 
-from pointsman_sidecar.providers.failures import failure_in, failure_of
+from pointsman_sidecar.providers.failures import failure_in, failure_of, retry_after
 from pointsman_sidecar.providers.outcomes import Outcome, ProviderFailure
 
 REQUEST = httpx2.Request("POST", "http://127.0.0.1:9/v1/chat/completions")
@@ -188,3 +188,56 @@ def test_retry_after_is_read_where_it_is_a_time_that_somebody_could_wait(
     failure = failure_of(status_error(openai.RateLimitError, status=429, headers=headers))
 
     assert failure.retry_after == seconds
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after": "Wed, 21 Oct 2026 07:28:30 GMT", "date": "Wed, 21 Oct 2026 07:28:00 GMT"}, 30.0),
+        ({"retry-after": "Wed, 21 Oct 2026 07:27:00 GMT", "date": "Wed, 21 Oct 2026 07:28:00 GMT"}, None),
+        ({"retry-after": "tomorrow", "date": "Wed, 21 Oct 2026 07:28:00 GMT"}, None),
+        ({"retry-after": "Wed, 21 Oct 2026 07:28:30 GMT", "date": "now"}, None),
+        ({"retry-after-ms": "1500", "retry-after": "9"}, 1.5),
+        ({"retry-after-ms": "soon", "retry-after": "9"}, 9.0),
+        ({"retry-after-ms": "-1", "retry-after": "9"}, None),
+        ({}, None),
+    ],
+)
+def test_a_time_may_be_a_date_by_the_providers_own_clock_or_in_milliseconds(
+    headers: dict[str, str], seconds: float | None
+) -> None:
+    assert retry_after(headers) == seconds
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "code", "retried"),
+    [
+        (408, {}, None, True),
+        (409, {}, None, True),
+        (429, {}, None, True),
+        (500, {}, None, True),
+        (503, {}, None, True),
+        (529, {}, None, True),
+        (401, {}, None, False),
+        (404, {}, None, False),
+        (418, {}, None, False),
+        # The account is empty, and will be so in a moment.
+        (429, {}, "insufficient_quota", False),
+        # What the provider says itself counts most, but the request's own fault stays one.
+        (503, {"x-should-retry": "false"}, None, False),
+        (404, {"x-should-retry": "true"}, None, True),
+        (400, {"x-should-retry": "true"}, None, False),
+    ],
+)
+def test_what_may_pass_is_what_openais_clients_try_again(
+    status: int, headers: dict[str, str], code: str | None, *, retried: bool
+) -> None:
+    client = openai.OpenAI(api_key="k", base_url="http://127.0.0.1:9/v1")
+    response = httpx2.Response(
+        status, request=REQUEST, headers=headers, json={"error": {"message": "No.", "code": code}}
+    )
+
+    failure = failure_of(client._make_status_error_from_response(response))
+
+    assert failure.may_retry is retried
+    assert failure.sent
