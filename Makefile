@@ -80,6 +80,7 @@ lint: $(VENV)/.installed node_modules/.installed ## Check style, types, import c
 	@$(BIN)/python tools/api_reference.py --check
 	@$(BIN)/python tools/chart_reference.py --check
 	@$(BIN)/python tools/first_answer.py --check
+	@$(BIN)/python tools/fault_reference.py --check
 	@cd protos && ../node_modules/.bin/buf lint && ../node_modules/.bin/buf format --exit-code -d
 	@for recorded in tests/skew/contracts/*/contract.binpb; do \
 	  (cd protos && ../node_modules/.bin/buf breaking --against ../$$recorded) || exit 1; done
@@ -95,10 +96,11 @@ generate: $(VENV)/.installed ## Generate code from protos/ and crds/ anew.
 	@$(BIN)/python build_hooks/generate.py
 
 .PHONY: docs
-docs: $(VENV)/.installed ## Write anew what is said twice: docs/api.md, the charts' tables and CRDs, the commands in the docs.
+docs: $(VENV)/.installed ## Write anew what is said twice: docs/api.md, docs/faults.md, the charts' tables and CRDs, the commands in the docs.
 	@$(BIN)/python tools/api_reference.py
 	@$(BIN)/python tools/chart_reference.py
 	@$(BIN)/python tools/first_answer.py
+	@$(BIN)/python tools/fault_reference.py
 
 .PHONY: golden
 golden: $(VENV)/.installed ## Write the golden files of the charts (needs Helm: make node-binaries) and of injection anew.

@@ -6,9 +6,12 @@ from enum import Enum, auto
 
 from pointsman_stub.errors import error_of_status
 from pointsman_stub.faults import Fault
+from pointsman_stub.oddities import odd
 from pointsman_stub.replies import Reply, document, event, refusal
 
 _PAGE = b"<!doctype html><title>Bad gateway</title><p>This page comes from something in between.</p>\n"
+# Lines, but none of an event's fields.
+_NO_EVENTS = (b"datum: one\n\n", b"{}\n\n")
 
 
 class Ending(Enum):
@@ -66,9 +69,17 @@ def _spoilt(reply: Reply, fault: Fault) -> Reply:
         return _failure(fault.status, fault=fault)
     if fault.error_after is not None:
         return _broken_by_error(reply, after=fault.error_after)
-    match fault.garbage:
+    if fault.odd is not None:
+        return odd(reply, fault.odd)
+    return _garbled(reply, fault.garbage)
+
+
+def _garbled(reply: Reply, garbage: str | None) -> Reply:
+    match garbage:
         case "html":
             return Reply(content_type="text/html", parts=(_PAGE,))
+        case "events":
+            return dataclasses.replace(reply, parts=_NO_EVENTS)
         case "json" if reply.streams:
             first = reply.parts[0]
             return dataclasses.replace(reply, parts=(first, first[: len(first) // 2] + b"\n\n"))

@@ -15,8 +15,9 @@ from pointsman_stub.errors import Json
 
 HEADER = "x-stub-fault"
 _POINTS = ("start", "headers")
-_GARBAGE = ("html", "json")
-_EFFECTS = ("status", "hang", "cut", "garbage", "error_after")
+_GARBAGE = ("html", "json", "events")
+_ODD = ("no_choices", "no_usage", "wrong_usage", "filtered")
+_EFFECTS = ("status", "hang", "cut", "garbage", "odd", "error_after")
 _FIRST_ERROR, _LAST_ERROR = 400, 599
 
 
@@ -26,7 +27,7 @@ class FaultError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """One thing that goes wrong. It has one of the five effects, or only makes the answer slow.
+    """One thing that goes wrong. It has one of the six effects, or only makes the answer slow.
 
     `hang` and `cut` take a point: `start` (no byte is sent), `headers` (status and headers are), or the number of
     events that a stream sends first; a unary answer stops halfway through its body instead.
@@ -39,7 +40,8 @@ class Fault:
     status: int | None = None  # an error with this status
     hang: str | int | None = None  # nothing more is sent, and the connection stays open
     cut: str | int | None = None  # the connection is closed
-    garbage: str | None = None  # "html": a web page instead of the answer; "json": JSON that breaks off
+    garbage: str | None = None  # "html": a web page; "json": JSON that breaks off; "events": lines that are none
+    odd: str | None = None  # well formed, but "no_choices", "no_usage", "wrong_usage", or "filtered" by the provider
     error_after: int | None = None  # an error event after so many events of a stream; a unary answer is a 500
     # Particulars of `status`.
     retry_after: float | None = None
@@ -169,7 +171,13 @@ def _point(name: str, value: object) -> str | int:
 
 def _garbage(name: str, value: object) -> str:
     if value not in _GARBAGE:
-        raise FaultError(f"{name} must be 'html' or 'json', not {value!r}")
+        raise FaultError(f"{name} must be 'html', 'json' or 'events', not {value!r}")
+    return str(value)
+
+
+def _odd(name: str, value: object) -> str:
+    if value not in _ODD:
+        raise FaultError(f"{name} must be one of {', '.join(_ODD)}, not {value!r}")
     return str(value)
 
 
@@ -187,6 +195,7 @@ _READERS: Mapping[str, Callable[[str, object], Any]] = {
     "hang": _point,
     "cut": _point,
     "garbage": _garbage,
+    "odd": _odd,
     "error_after": _at_least_one,
     "retry_after": _duration,
     "code": _text,

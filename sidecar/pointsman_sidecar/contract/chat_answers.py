@@ -20,7 +20,7 @@ class _Choice(msgspec.Struct):
 
 class _Answer(msgspec.Struct):
     choices: list[_Choice]
-    usage: dict[str, Any] | None = None
+    usage: Any = None
 
 
 class _Delta(msgspec.Struct):
@@ -31,7 +31,7 @@ class _Delta(msgspec.Struct):
 
 class _Chunk(msgspec.Struct):
     choices: list[_Delta]
-    usage: dict[str, Any] | None = None
+    usage: Any = None
 
 
 _answer = msgspec.json.Decoder(_Answer)

@@ -26,7 +26,7 @@ class _Body(msgspec.Struct):
 
 class _Answer(msgspec.Struct):
     data: list[msgspec.Raw]
-    usage: dict[str, Any] | None = None
+    usage: Any = None
 
 
 _body = msgspec.json.Decoder(_Body)

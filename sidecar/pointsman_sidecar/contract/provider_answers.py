@@ -75,15 +75,23 @@ def read_chunk(chunk: object) -> completions_pb2.Chunk:
 
 
 def read_usage(answer: object) -> Usage | None:
-    """What an answer or a chunk says of its tokens; None where it says nothing.
+    """What an answer or a chunk says of its tokens; None where it says nothing, or what can be no count.
+
+    An answer is worth more than the bill for it: who counts wrongly has answered all the same.
 
     Raises:
-        UnreadableAnswerError: it says something that is no count.
+        UnreadableAnswerError: it is no answer at all.
     """
     usage = _object(answer, "the answer").get("usage")
     if usage is None:
         return None
-    counts = _object(usage, "usage")
+    try:
+        return _usage(_object(usage, "usage"))
+    except UnreadableAnswerError:
+        return None
+
+
+def _usage(counts: Mapping[str, Any]) -> Usage:
     read = Usage(
         input_tokens=_count(counts, "prompt_tokens"),
         output_tokens=_count(counts, "completion_tokens"),

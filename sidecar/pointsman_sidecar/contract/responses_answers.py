@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from pointsman_sidecar.contract import json
+from pointsman_sidecar.contract.provider_answers import read_usage
 
 # What a response repeats of its request, and what stands there where that says nothing.
 _DEFAULTS: Mapping[str, object] = {
@@ -58,7 +59,7 @@ def response(
     repeated: Mapping[str, msgspec.Raw],
     output: Sequence[object],
     finish_reason: str | None,
-    usage: Mapping[str, Any] | None,
+    usage: object,
 ) -> dict[str, Any]:
     """A response object; without a reason to finish, one in progress."""
     reason = _INCOMPLETE.get(finish_reason or "")
@@ -76,7 +77,7 @@ def response(
         "previous_response_id": None,
         "store": False,
         **{name: repeated.get(name, default) for name, default in _DEFAULTS.items()},
-        "usage": usage_of(usage) if usage else None,
+        "usage": usage_of(usage),
     }
 
 
@@ -130,17 +131,17 @@ def text_part(text: str, *, logprobs: Sequence[object]) -> dict[str, Any]:
     return {"type": "output_text", "text": text, "annotations": [], "logprobs": list(logprobs)}
 
 
-def usage_of(usage: Mapping[str, Any]) -> dict[str, Any]:
+def usage_of(usage: object) -> dict[str, Any] | None:
     """What it cost, by the names of this API."""
-    read, written = usage.get("prompt_tokens") or 0, usage.get("completion_tokens") or 0
-    cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0
-    reasoning = (usage.get("completion_tokens_details") or {}).get("reasoning_tokens") or 0
+    read = read_usage({"usage": usage})
+    if read is None:
+        return None
     return {
-        "input_tokens": read,
-        "input_tokens_details": {"cached_tokens": cached, "cache_write_tokens": 0},
-        "output_tokens": written,
-        "output_tokens_details": {"reasoning_tokens": reasoning},
-        "total_tokens": read + written,
+        "input_tokens": read.input_tokens,
+        "input_tokens_details": {"cached_tokens": read.cached_input_tokens, "cache_write_tokens": 0},
+        "output_tokens": read.output_tokens,
+        "output_tokens_details": {"reasoning_tokens": read.reasoning_tokens},
+        "total_tokens": read.input_tokens + read.output_tokens,
     }
 
 

@@ -35,7 +35,7 @@ class ResponseEvents:
         self._output: list[Event] = []
         self._open: _Open | None = None
         self._finish_reason = "stop"
-        self._usage: Mapping[str, Any] | None = None
+        self._usage: object = None
 
     def feed(self, chunk: Mapping[str, Any]) -> Iterator[Event]:
         """The events that a chunk stands for."""

@@ -14,7 +14,7 @@ RETRIES_FLOOR = 10
 # Records of models that no policy names any more are forgotten once there are so many.
 _MOST = 128
 # What says that a model does not do what it is for. A request that it refuses is no fault of its own, and answered.
-_BAD = frozenset(
+BAD = frozenset(
     {
         Outcome.CONNECTION_FAILED,
         Outcome.TIMED_OUT,
@@ -110,7 +110,7 @@ class Health:
         if rule is None or entry is None:
             return False
         record = self.of(policy, model)
-        good = True if outcome in _GOOD else False if outcome in _BAD else None
+        good = True if outcome in _GOOD else False if outcome in BAD else None
         opened = record.breaker.leave(entry, now, rule, good=good)
         if record.breaker.is_closed:
             self._opened.discard(record)

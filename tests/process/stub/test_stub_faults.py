@@ -174,7 +174,8 @@ async def test_a_header_brings_a_fault_for_its_own_request(client: AsyncOpenAI, 
         ({"status": 200}, "an error status from 400 to 599, not 200"),
         ({"hang": 0}, "'start', 'headers' or a number of events"),
         ({"cut": "middle"}, "'start', 'headers' or a number of events"),
-        ({"garbage": True}, "'html' or 'json'"),
+        ({"garbage": True}, "'html', 'json' or 'events'"),
+        ({"odd": "eggs"}, "odd must be one of no_choices, no_usage, wrong_usage, filtered"),
         ({"latency": "soon"}, "latency: 'soon' is no duration; write seconds"),
         ({"hang": "start", "retry_after": 1}, "retry_after belongs to a status"),
         ({"status": 500, "times": 0}, "times must be an integer of 1 or more"),
@@ -209,3 +210,44 @@ def test_a_fault_made_in_python_is_checked_too() -> None:
 def test_a_header_cannot_count_requests() -> None:
     with pytest.raises(FaultError, match="times has no meaning"):
         parse_header("status=500; times=2")
+
+
+async def test_an_odd_answer_is_well_formed(client: AsyncOpenAI, stub: StubProvider) -> None:
+    async def asked(oddity: str) -> tuple[Any, list[Any]]:
+        stub.set_faults(Fault(odd=oddity))
+        whole = await client.chat.completions.create(model="gpt-4o", messages=ASK)
+        stream = await client.chat.completions.create(
+            model="gpt-4o", messages=ASK, stream=True, stream_options={"include_usage": True}
+        )
+        return whole, [chunk async for chunk in stream]
+
+    whole, chunks = await asked("no_choices")
+    assert whole.choices == []
+    assert not any(chunk.choices for chunk in chunks)
+
+    whole, chunks = await asked("no_usage")
+    assert whole.usage is None
+    assert not any(chunk.usage for chunk in chunks)
+    assert chunks[-1].choices[0].finish_reason == "stop"
+
+    whole, chunks = await asked("wrong_usage")
+    assert whole.usage.prompt_tokens == chunks[-1].usage.prompt_tokens == -1
+
+    whole, chunks = await asked("filtered")
+    assert whole.choices[0].finish_reason == chunks[-2].choices[0].finish_reason == "content_filter"
+
+
+async def test_an_error_has_no_oddity(client: AsyncOpenAI, stub: StubProvider) -> None:
+    stub.set_faults(Fault(odd="no_choices"))
+
+    with pytest.raises(openai.NotFoundError):
+        await client.chat.completions.create(model="gpt-nowhere", messages=ASK)
+
+
+async def test_lines_that_are_no_events_end_a_stream_without_a_chunk(client: AsyncOpenAI, stub: StubProvider) -> None:
+    stub.set_faults(Fault(garbage="events"))
+
+    received: list[str] = []
+    await streamed(client, received)
+
+    assert received == []
