@@ -20,6 +20,7 @@ class Endpoint(Enum):
     STUB = "the stub provider"
     CLOSED = "a port on which nobody listens"
     TLS = "a port that speaks no TLS, by https"
+    UNTRUSTED = "a server whose certificate nobody vouches for"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,6 +145,11 @@ def _both(what: str, came: Came, *, endpoint: Endpoint = Endpoint.STUB, **fault:
 CASES: Mapping[str, FaultCase] = {
     "refused": _both("the connection is refused", _NOT_REACHED, endpoint=Endpoint.CLOSED),
     "tls": _both("no TLS where https was said", _NOT_REACHED, endpoint=Endpoint.TLS),
+    "untrusted": _both(
+        "a certificate that is not trusted",
+        missed("CONNECTION_FAILED", retried=Retried.NO),
+        endpoint=Endpoint.UNTRUSTED,
+    ),
     "cut-before-a-byte": _both("the connection breaks before a byte", _BROKEN, cut="start"),
     "cut-after-headers": _both("the connection breaks after the headers", _BROKEN, cut="headers"),
     "slow": _both("a slow first byte, within the time", answered(), latency=0.05),

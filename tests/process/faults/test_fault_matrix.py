@@ -3,9 +3,12 @@
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator, Iterator
+import ssl
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -13,6 +16,7 @@ import grpc
 import pytest
 
 from pointsman_api.v1 import decision_pb2
+from pointsman_operator.tls.certificates import make_authority, make_leaf
 from pointsman_stub import Fault, StubProvider
 from support.answers import Refusal, refusal, streamed
 from support.completions import ask
@@ -42,6 +46,32 @@ def closed_port() -> Iterator[int]:
 
 
 @pytest.fixture
+async def untrusted_port(tmp_path: Path) -> AsyncIterator[int]:
+    """A port with TLS whose certificate is of a CA that nobody has heard of."""
+    now, day = datetime.now(UTC), timedelta(days=1)
+    leaf = make_leaf(make_authority(now=now, lifetime=day), names=["127.0.0.1"], now=now, lifetime=day)
+    certificate, key = tmp_path / "tls.crt", tmp_path / "tls.key"
+    certificate.write_bytes(leaf.certificate)
+    key.write_bytes(leaf.key)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key)
+    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0, ssl=context)
+    yield server.sockets[0].getsockname()[1]
+    server.close()
+
+
+@pytest.fixture
+def endpoints(stub: StubProvider, closed_port: int, untrusted_port: int) -> Mapping[Endpoint, str]:
+    """The base URL of each place that calls may go to."""
+    return {
+        Endpoint.STUB: stub.base_url,
+        Endpoint.CLOSED: f"http://127.0.0.1:{closed_port}/v1",
+        Endpoint.TLS: stub.base_url.replace("http://", "https://"),
+        Endpoint.UNTRUSTED: f"https://127.0.0.1:{untrusted_port}/v1",
+    }
+
+
+@pytest.fixture
 async def stub() -> AsyncIterator[StubProvider]:
     """A stub provider."""
     async with StubProvider.running(api_keys=[KEY]) as running:
@@ -49,12 +79,7 @@ async def stub() -> AsyncIterator[StubProvider]:
 
 
 @asynccontextmanager
-async def _sidecar(case: FaultCase, stub: StubProvider, closed_port: int, *, fallback: bool) -> AsyncIterator[Sidecar]:
-    away = {
-        Endpoint.STUB: stub.base_url,
-        Endpoint.CLOSED: f"http://127.0.0.1:{closed_port}/v1",
-        Endpoint.TLS: stub.base_url.replace("http://", "https://"),
-    }[case.endpoint]
+async def _sidecar(away: str, stub: StubProvider, *, fallback: bool) -> AsyncIterator[Sidecar]:
     content = snapshot(
         providers=[provider(name="faulty", base_url=away), provider(base_url=stub.base_url)],
         models=[mini(provider="faulty"), flagship()],
@@ -127,13 +152,13 @@ async def _by_http(sidecar: Sidecar, *, streams: bool) -> Seen:
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 async def test_a_fault_has_the_consequences_that_the_table_says(
-    case: FaultCase, stub: StubProvider, closed_port: int
+    case: FaultCase, stub: StubProvider, endpoints: Mapping[Endpoint, str]
 ) -> None:
     if case.fault:
         stub.set_faults(Fault(model="gpt-4o-mini", **case.fault))  # type: ignore[arg-type]
     async with (
-        _sidecar(case, stub, closed_port, fallback=False) as alone,
-        _sidecar(case, stub, closed_port, fallback=True) as helped,
+        _sidecar(endpoints[case.endpoint], stub, fallback=False) as alone,
+        _sidecar(endpoints[case.endpoint], stub, fallback=True) as helped,
     ):
         seen = await asyncio.gather(
             *(
