@@ -99,7 +99,10 @@ def snapshot(
     hedging: snapshot_pb2.Hedging | None = None,
     concurrency: snapshot_pb2.Concurrency | None = None,
 ) -> snapshot_pb2.Snapshot:
-    """The policy shop/support: mini by default, flagship for what is severe and where mini fails."""
+    """The policy shop/support: mini by default, flagship for what is severe and where mini fails.
+
+    No model is called again and none left alone, unless it is said.
+    """
     return snapshot_pb2.Snapshot(
         policy=decision_pb2.PolicyRef(namespace="shop", name="support", uid="u-1", generation=generation),
         inputs=[
@@ -122,8 +125,8 @@ def snapshot(
             between_tokens=None if between_tokens is None else seconds(between_tokens),
         ),
         limits=snapshot_pb2.Limits(max_request_bytes=max_request_bytes, max_output_tokens=max_output_tokens),
-        retries=retries,
-        circuit_breaker=circuit_breaker,
+        retries=snapshot_pb2.Retries() if retries is None else retries,
+        circuit_breaker=snapshot_pb2.CircuitBreaker() if circuit_breaker is None else circuit_breaker,
         hedging=hedging,
         concurrency=concurrency,
     )

@@ -105,10 +105,10 @@ def read_snapshot(update: control_pb2.SnapshotUpdate) -> Policy:
         timeouts=timeouts(snapshot.timeouts),
         max_request_bytes=snapshot.limits.max_request_bytes,
         max_output_tokens=snapshot.limits.max_output_tokens or None,
-        retries=retries(snapshot.retries) if snapshot.HasField("retries") else None,
-        circuit_breaker=circuit_breaker(snapshot.circuit_breaker) if snapshot.HasField("circuit_breaker") else None,
-        hedging=hedging(snapshot.hedging) if snapshot.HasField("hedging") else None,
-        concurrency=concurrency(snapshot.concurrency) if snapshot.HasField("concurrency") else None,
+        retries=retries(snapshot),
+        circuit_breaker=circuit_breaker(snapshot),
+        hedging=hedging(snapshot),
+        concurrency=concurrency(snapshot),
     )
     _check_names(policy)
     return policy

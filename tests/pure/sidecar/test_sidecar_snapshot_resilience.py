@@ -31,25 +31,37 @@ def test_all_of_it_is_read() -> None:
     assert policy.concurrency == Concurrency(limit=64, queue=32)
 
 
-def test_a_snapshot_of_an_operator_that_knows_none_of_it_means_none_of_it() -> None:
+def test_where_it_says_nothing_the_defaults_of_the_crd_hold() -> None:
+    content = snapshot()
+    content.ClearField("retries")
+    content.ClearField("circuit_breaker")
+
+    policy = read_snapshot(update(content))
+
+    assert policy.timeouts.between_tokens == 30.0
+    assert policy.retries == Retries(attempts=2, budget_percent=20)
+    assert policy.circuit_breaker == CircuitBreaker(error_percent=50, min_requests=10, open_for=10.0)
+    assert (policy.hedging, policy.concurrency) == (None, None)
+
+
+def test_what_is_switched_off_is_off() -> None:
     policy = read_snapshot(update(snapshot()))
 
-    assert policy.timeouts.between_tokens is None
-    assert (policy.retries, policy.circuit_breaker, policy.hedging, policy.concurrency) == (None, None, None, None)
+    assert (policy.retries, policy.circuit_breaker) == (None, None)
 
 
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (snapshot(retries=retrying(0)), "retries.attempts is 0; it must be from 1 to 10"),
-        (snapshot(retries=retrying(11)), "retries.attempts is 11; it must be from 1 to 10"),
+        (snapshot(retries=retrying(-1)), "retries.attempts is -1; it must be from 0 to 10"),
+        (snapshot(retries=retrying(11)), "retries.attempts is 11; it must be from 0 to 10"),
         (
             snapshot(retries=retrying(1, budget_percent=101)),
             "retries.budget_percent is 101; it must be from 1 to 100",
         ),
         (
-            snapshot(circuit_breaker=breaking(error_percent=0)),
-            "circuit_breaker.error_percent is 0; it must be from 1 to 100",
+            snapshot(circuit_breaker=breaking(error_percent=101)),
+            "circuit_breaker.error_percent is 101; it must be from 0 to 100",
         ),
         (
             snapshot(circuit_breaker=breaking(min_requests=0)),
