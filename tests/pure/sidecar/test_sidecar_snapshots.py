@@ -142,7 +142,7 @@ def test_everything_in_a_snapshot_is_read() -> None:
         ),
     )
     assert read.fallbacks == ("flagship",)
-    assert read.timeouts == Timeouts(connect=0.25, first_token=1.5, attempt=30, total=1800)
+    assert read.timeouts == Timeouts(connect=0.25, first_token=1.5, attempt=30, total=1800, between_tokens=30)
     assert read.max_request_bytes == 1234
     assert read.max_output_tokens == 1024
 
