@@ -1,20 +1,21 @@
 """The spans of a completion, as a collector receives them over OTLP."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import grpc
 import pytest
 
-from pointsman_api.v1 import completions_pb2, completions_pb2_grpc, control_pb2, types_pb2
+from pointsman_api.v1 import completions_pb2, completions_pb2_grpc, control_pb2, snapshot_pb2, types_pb2
 from pointsman_stub import Fault, StubProvider
 from support.answers import refusal, streamed
 from support.collectors import Collector, Span, running_collector
 from support.completions import ask
 from support.operators import running_operator
 from support.sidecar_processes import SidecarProcess, running_process
-from support.snapshots import snapshot, update
+from support.snapshots import breaking, retrying, snapshot, update
 from support.waiting import until
 
 KEY = "sk-of-these-tests"
@@ -36,9 +37,9 @@ class Traced:
         return sorted(self.collector.spans, key=lambda span: span.kind != "SERVER")
 
 
-@pytest.fixture
-async def traced(stub: StubProvider) -> AsyncIterator[Traced]:
-    """A sidecar with its policy in force."""
+@asynccontextmanager
+async def tracing(content: snapshot_pb2.Snapshot) -> AsyncIterator[Traced]:
+    """A sidecar with a policy in force."""
     async with (
         running_collector() as collector,
         running_operator() as operator,
@@ -55,9 +56,16 @@ async def traced(stub: StubProvider) -> AsyncIterator[Traced]:
         connection.send(
             access=control_pb2.AccessUpdate(providers=[control_pb2.ProviderAccess(provider="openai", api_key=KEY)])
         )
-        connection.send(snapshot=update(snapshot(base_url=stub.base_url)))
+        connection.send(snapshot=update(content))
         await connection.answer()
         yield Traced(process=process, app=completions_pb2_grpc.CompletionsStub(channel), collector=collector)
+
+
+@pytest.fixture
+async def traced(stub: StubProvider) -> AsyncIterator[Traced]:
+    """A sidecar whose policy is shop/support."""
+    async with tracing(snapshot(base_url=stub.base_url)) as running:
+        yield running
 
 
 async def test_a_completion_is_a_span_of_the_apps_trace_with_a_child_per_attempt(
@@ -181,3 +189,15 @@ async def test_the_last_spans_are_sent_before_the_process_ends(stub: StubProvide
         assert await process.exit_code() == 0
         assert [span.kind for span in collector.spans] == ["SERVER"]
     assert stub.requests == ()
+
+
+async def test_a_retry_and_an_open_circuit_are_seen(stub: StubProvider) -> None:
+    content = snapshot(base_url=stub.base_url, retries=retrying(1), circuit_breaker=breaking(min_requests=2))
+    stub.set_faults(Fault(model="gpt-4o-mini", status=500, times=2))
+    async with tracing(content) as traced:
+        await traced.app.Complete(ask())
+        spans = await traced.spans(4)
+    calls = [span for span in spans if span.kind == "CLIENT"]
+
+    assert [span.attributes.get("pointsman.retry") for span in calls] == [None, 1, None]
+    assert [span.attributes.get("pointsman.circuit.state") for span in calls] == [None, "OPEN", None]
