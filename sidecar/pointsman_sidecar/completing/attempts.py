@@ -113,13 +113,13 @@ class Attempts:
         progress.attempts.append(attempt)
         started = self._clock()
         entry = self._health.enter(progress.policy, model, started)
-        if entry is not None and entry.trial:
-            serving.observation.circuit(model, self._health.state(progress.policy, model, started))
         with serving.observation.attempt(
             attempt,
             operation=serving.form.operation,
             base_url=progress.policy.providers[model.provider].base_url,
         ):
+            if entry is not None and entry.trial:
+                serving.observation.circuit(model, self._health.state(progress.policy, model, started))
             try:
                 yield
                 attempt.outcome = Outcome.SUCCEEDED

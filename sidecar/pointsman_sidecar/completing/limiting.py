@@ -52,7 +52,7 @@ class Limiter:
         turn = asyncio.get_running_loop().create_future()
         urgency = serving.features.urgency
         shed = self._line.join(turn, urgency, most=rule.queue)
-        if shed is not None:
+        if shed is not None and not shed.done():
             shed.set_exception(asyncio.QueueFull)
         serving.observation.queue(len(self._line))
         try:

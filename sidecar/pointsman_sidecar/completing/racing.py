@@ -93,6 +93,9 @@ async def _first_result(runners: list[_Runner]) -> Any:
         for task in ended:
             if task.exception() is None:
                 return task.result()
+        if not rest and not ended:
+            # A door noticed by itself that its caller went away.
+            raise asyncio.CancelledError
         if not rest:
             return ended[-1].result()
         running = [task for task in running if task in rest]

@@ -1,6 +1,8 @@
 """Retries, circuits, hedges and turns, as an app meets them."""
 
 import asyncio
+import contextlib
+from typing import Any
 
 import grpc
 import pytest
@@ -319,6 +321,30 @@ async def test_who_goes_away_while_waiting_leaves_no_gap(stub: StubProvider, sid
 
     assert (await sidecar.app.Complete(ask())).decision.model == "mini"
     assert sidecar.in_flight == 0
+
+
+async def test_nothing_is_lost_where_many_come_and_go_at_once(stub: StubProvider, sidecar: Sidecar) -> None:
+    sidecar.apply(limited(stub, limit=2, queue=3))
+    stub.set_faults(Fault(latency=0.02))
+    priorities = [types_pb2.PRIORITY_LOW, types_pb2.PRIORITY_NORMAL, types_pb2.PRIORITY_HIGH]
+    calls = [sidecar.app.Complete(prioritised(priorities[number % 3])) for number in range(30)]
+    for call in calls[::4]:
+        call.cancel()
+
+    results = await asyncio.gather(*(_result(call) for call in calls))
+
+    assert set(results) <= {"OK", "CANCELLED", "RESOURCE_EXHAUSTED"}
+    assert results.count("OK") >= 2
+    await until(lambda: sidecar.in_flight == 0)
+    assert series(sidecar, "pointsman_completions_queued") == 0
+    stub.set_faults()
+    assert [await _result(sidecar.app.Complete(ask())) for _ in range(3)] == ["OK"] * 3
+
+
+async def _result(call: "grpc.aio.UnaryUnaryCall[Any, Any]") -> str:
+    with contextlib.suppress(grpc.aio.AioRpcError, asyncio.CancelledError):
+        await call
+    return (await call.code()).name
 
 
 async def test_the_wait_for_a_turn_is_part_of_the_whole_time(stub: StubProvider, sidecar: Sidecar) -> None:

@@ -158,3 +158,14 @@ async def test_a_caller_who_goes_away_cancels_both_and_neither_was_overtaken(cal
 
     assert sorted(calls.cancelled) == [0, 1]
     assert not any(gate.overtaken for gate in calls.gates)
+
+
+async def test_a_call_that_finds_its_caller_gone_ends_the_race(calls: Calls) -> None:
+    async with no_task_left():
+        racing = start(calls)
+        await calls.started[1].wait()
+        calls.gates[0].claim()
+        calls.results[0].set_exception(asyncio.CancelledError())
+
+        with pytest.raises(asyncio.CancelledError):
+            await racing
