@@ -28,6 +28,10 @@ POLL = 0.02
 _FILES = 16_384  # two for each connection on this machine
 
 
+class ProgramError(Exception):
+    """A process of the bench, or the operator, ended before its time; the message says which."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Operator:
     """A running operator."""
@@ -53,7 +57,7 @@ class Operator:
                 except aiohttp.ClientError:
                     pass
                 if (code := self.process.exit_code()) is not None:
-                    raise RuntimeError(f"the operator ended with {code}. {self.process.end_of_log()}")
+                    raise ProgramError(f"the operator ended with {code}. {self.process.end_of_log()}")
                 await asyncio.sleep(POLL)
         raise TimeoutError(f"the operator was not ready within {READY_WITHIN:g} s. {self.process.end_of_log()}")
 
@@ -152,15 +156,15 @@ class Program:
     def tell(self, line: str) -> None:
         """Send a line."""
         if self._process.stdin is None:
-            raise RuntimeError("a program without standard input")
+            raise ProgramError("a program without standard input")
         self._process.stdin.write(f"{line}\n".encode())
 
     async def said(self) -> str:
         """The next line that it says."""
         if self._process.stdout is None:
-            raise RuntimeError("a program without standard output")
+            raise ProgramError("a program without standard output")
         if not (line := await self._process.stdout.readline()):
-            raise RuntimeError(f"a program of the bench ended with {await self._process.wait()}; see its error above")
+            raise ProgramError(f"a program of the bench ended with {await self._process.wait()}; see its error above")
         return line.decode()
 
     async def order(self, do: str, **what: Any) -> dict[str, Any]:
