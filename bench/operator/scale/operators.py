@@ -24,7 +24,7 @@ from scale.processes import Usage, usage
 
 SYSTEM = "pointsman-system"
 READY_WITHIN = 300.0
-POLL = 0.02
+POLL = 0.05
 _FILES = 16_384  # two for each connection on this machine
 
 
