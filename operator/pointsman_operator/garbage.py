@@ -1,8 +1,8 @@
 """When Python looks for garbage, so that no sidecar waits for it.
 
-Everything that is known of the cluster is hundreds of thousands of objects, and a full look through them stops the process
-for up to a second, every few seconds while changes go out to thousands of sidecars. They hold no cycles and are freed
-without that; what does make cycles, such as a failed call, is young when it becomes garbage.
+Everything that is known of the cluster is hundreds of thousands of objects, and a full look through them stops the
+process for up to a second, every few seconds while changes go out to thousands of sidecars. They hold no cycles and are
+freed without that; what does make cycles, such as a failed call, is young when it becomes garbage.
 """
 
 import gc
