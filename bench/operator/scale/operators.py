@@ -72,15 +72,15 @@ class Operator:
         """Wait until a counter has stood still for so long."""
         value, since = -1.0, time.monotonic()
         while time.monotonic() - since < seconds:
-            await asyncio.sleep(seconds / 6)
+            await asyncio.sleep(seconds / 3)
             if (fresh := await self.counted(name, **labels)) != value:
                 value, since = fresh, time.monotonic()
 
 
-async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+async def until(condition: Callable[[], Awaitable[bool]], *, every: float = POLL) -> None:
     """Look until the condition holds; other processes tell us nothing by themselves."""
     while not await condition():  # noqa: ASYNC110 - as said
-        await asyncio.sleep(POLL)
+        await asyncio.sleep(every)
 
 
 @contextmanager
