@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 
-from pointsman_operator import security
+from pointsman_operator import garbage, security
 from pointsman_operator.identity import IdentityMetrics
 from pointsman_operator.logs import configure_logs
 from pointsman_operator.push import Hub, HubMetrics, RelistError
@@ -59,6 +59,7 @@ def run(arguments: Sequence[str], *, environ: Mapping[str, str]) -> int:
         print(f"pointsman-operator: {error}", file=sys.stderr)  # noqa: T201 - before there are logs
         return 2
     configure_logs(settings.log_level)
+    garbage.look_seldom()
     try:
         asyncio.run(_operate(settings))
     except (StartError, NoConnectionError, CertificateError, ReplicationError) as error:
@@ -202,6 +203,7 @@ async def _listen(option: str, wanted: Address, start: Callable[[Address], Await
 
 async def _announce(hub: Hub, server: Server, addresses: Mapping[str, str]) -> None:
     await hub.ready.wait()
+    garbage.spare_what_is_there()
     await server.set_health(serving=True)
     log.info("ready", **addresses)
 

@@ -47,6 +47,7 @@ def census(settings: Settings, *, hub: Hub, registry: CollectorRegistry) -> Cens
         return None
     return Census(
         world=lambda: hub.world,
+        pods_in=hub.pods_in,
         fingerprint=fingerprint(settings.webhooks.sidecar),
         # As the chart's webhooks have it.
         spared=frozenset({"kube-system", settings.namespace}),

@@ -12,8 +12,8 @@ from rich.console import Console
 from cluster.harness.binaries import BinariesError, locate, report_on_stderr
 from cluster.harness.choice import Own
 from cluster.harness.processes import ProcessError
-from scale.api import connected
-from scale.operators import allow_files
+from scale.api import ApiError, connected
+from scale.operators import ProgramError, allow_files
 from scale.phases import Bench
 from scale.processes import machine
 from scale.report import show, write
@@ -21,6 +21,7 @@ from scale.results import Results
 from scale.sizes import FULL, QUICK
 
 _ROOT = Path(__file__).resolve().parents[3]
+_RESULTS = Path("bench/results/operator")
 
 
 def main() -> int:
@@ -31,7 +32,7 @@ def main() -> int:
         "--claimed", action="store_true", help="believe sidecars, in plain text, instead of their tokens"
     )
     parser.add_argument(
-        "--output", type=Path, default=Path("bench/results/operator"), help="the folder for what comes of it"
+        "--output", type=Path, help=f"the folder for numbers and charts (default: {_RESULTS}; none with --quick)"
     )
     given = parser.parse_args()
     console = Console(highlight=False)
@@ -67,13 +68,17 @@ def main() -> int:
                         await bench.run()
 
                 asyncio.run(run())
-    except (BinariesError, ProcessError) as error:
+    except (ApiError, BinariesError, ProcessError, ProgramError, TimeoutError) as error:
         console.print(f"bench-operator: {error}")
         return 2
+    except KeyboardInterrupt:
+        console.print("bench-operator: stopped; nothing is left of it")
+        return 130
     show(results, console)
-    write(results, given.output)
-    console.print(f"Written to {given.output}")
-    # Small sizes prove nothing about the numbers.
+    # Small sizes prove nothing about the numbers, and must not take the place of those that do.
+    if output := given.output or (None if given.quick else _RESULTS):
+        write(results, output)
+        console.print(f"Written to {output}")
     return 0 if given.quick or all(row.met is not False for row in results.rows) else 1
 
 

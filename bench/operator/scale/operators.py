@@ -24,8 +24,12 @@ from scale.processes import Usage, usage
 
 SYSTEM = "pointsman-system"
 READY_WITHIN = 300.0
-POLL = 0.02
+POLL = 0.05
 _FILES = 16_384  # two for each connection on this machine
+
+
+class ProgramError(Exception):
+    """A process of the bench, or the operator, ended before its time; the message says which."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +57,7 @@ class Operator:
                 except aiohttp.ClientError:
                     pass
                 if (code := self.process.exit_code()) is not None:
-                    raise RuntimeError(f"the operator ended with {code}. {self.process.end_of_log()}")
+                    raise ProgramError(f"the operator ended with {code}. {self.process.end_of_log()}")
                 await asyncio.sleep(POLL)
         raise TimeoutError(f"the operator was not ready within {READY_WITHIN:g} s. {self.process.end_of_log()}")
 
@@ -68,15 +72,15 @@ class Operator:
         """Wait until a counter has stood still for so long."""
         value, since = -1.0, time.monotonic()
         while time.monotonic() - since < seconds:
-            await asyncio.sleep(seconds / 6)
+            await asyncio.sleep(seconds / 3)
             if (fresh := await self.counted(name, **labels)) != value:
                 value, since = fresh, time.monotonic()
 
 
-async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+async def until(condition: Callable[[], Awaitable[bool]], *, every: float = POLL) -> None:
     """Look until the condition holds; other processes tell us nothing by themselves."""
     while not await condition():  # noqa: ASYNC110 - as said
-        await asyncio.sleep(POLL)
+        await asyncio.sleep(every)
 
 
 @contextmanager
@@ -152,15 +156,15 @@ class Program:
     def tell(self, line: str) -> None:
         """Send a line."""
         if self._process.stdin is None:
-            raise RuntimeError("a program without standard input")
+            raise ProgramError("a program without standard input")
         self._process.stdin.write(f"{line}\n".encode())
 
     async def said(self) -> str:
         """The next line that it says."""
         if self._process.stdout is None:
-            raise RuntimeError("a program without standard output")
+            raise ProgramError("a program without standard output")
         if not (line := await self._process.stdout.readline()):
-            raise RuntimeError(f"a program of the bench ended with {await self._process.wait()}; see its error above")
+            raise ProgramError(f"a program of the bench ended with {await self._process.wait()}; see its error above")
         return line.decode()
 
     async def order(self, do: str, **what: Any) -> dict[str, Any]:

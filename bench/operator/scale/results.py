@@ -39,7 +39,9 @@ class Results:
         return {
             "facts": self.facts,
             "rows": [{**asdict(row), "met": row.met} for row in self.rows],
-            "series": self.series,
+            "percentiles": {
+                name: [percentile(values, percent) for percent in range(101)] for name, values in self.series.items()
+            },
         }
 
 

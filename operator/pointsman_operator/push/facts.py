@@ -6,7 +6,7 @@ from pointsman_operator.push.session import Rejection, Session
 from pointsman_operator.resources import Key
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class SidecarFacts:
     """A sidecar that is connected to any replica: which policy is for it, and what it has in force.
 
@@ -21,7 +21,18 @@ class SidecarFacts:
 
 
 def facts_of(session: Session) -> SidecarFacts:
-    """The facts of a session."""
+    """The facts of a session; the same object while none of them changes, since those of many are asked for often."""
+    if (noted := session.noted) is not None:
+        target, held, rejection = noted[:3]
+        facts: SidecarFacts = noted[3]
+        if target is session.target and held is session.held and rejection is session.rejection:
+            return facts
+    facts = _facts_of(session)
+    session.noted = (session.target, session.held, session.rejection, facts)
+    return facts
+
+
+def _facts_of(session: Session) -> SidecarFacts:
     decision = None if session.target is None else session.target.decision
     return SidecarFacts(
         pod=Key(session.peer.namespace, session.peer.pod),

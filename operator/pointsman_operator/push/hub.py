@@ -10,6 +10,7 @@ from pointsman_api.v1 import control_pb2 as control
 from pointsman_api.v1 import snapshot_pb2 as snapshot
 from pointsman_operator.push.aims import Aims
 from pointsman_operator.push.identity import Peer
+from pointsman_operator.push.index import Index
 from pointsman_operator.push.metrics import HubMetrics
 from pointsman_operator.push.session import LONGEST_REASON, Session
 from pointsman_operator.push.sessions import Sessions, pod_of
@@ -38,6 +39,7 @@ class Hub:
         self._world = World()
         self._verdicts = Verdicts()
         self._sessions = Sessions()
+        self._pods: Index[Key] = Index()
         self._aims = self._aims_of(self._world)
         self._listeners: list[Callable[[News], None]] = []
         self._trust = b""
@@ -66,6 +68,10 @@ class Hub:
         """The connected sidecars of a namespace, for looking at."""
         return self._sessions.within(namespace)
 
+    def pods_in(self, namespace: str) -> tuple[Pod, ...]:
+        """The watched pods of a namespace."""
+        return tuple(self._world.pods[key] for key in self._pods.find(namespace))
+
     def subscribe(self, listener: Callable[[News], None]) -> None:
         """Call `listener` after each change; it must be quick, and look at the hub later."""
         self._listeners.append(listener)
@@ -85,6 +91,10 @@ class Hub:
         namespaces = {key.namespace for key in touched | self._verdicts.naming(providers)}
         namespaces |= {key.name for key in difference.namespaces}
         for key in difference.pods:
+            if key in world.pods:
+                self._pods.add(key.namespace, key)
+            else:
+                self._pods.discard(key.namespace, key)
             if session := self._sessions.of(key):
                 self._look_for_pod(session)
         for session in {*self._sessions.within(*namespaces), *self._sessions.depending(*providers)}:

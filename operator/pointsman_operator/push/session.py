@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import count
+from typing import Any
 
 from pointsman_api.v1 import control_pb2 as control
 from pointsman_operator.compile import Compiled
@@ -59,6 +60,8 @@ class Session:
         self.refused = ""
         # A sentence why it is better off with another replica; its stream ends with it, too.
         self.dismissed = ""
+        self.noted: tuple[object, object, object, Any] | None = None
+        """What `facts_of` made of this session last, after what it made it of."""
         self._target: Target | None = None
         self._sent: _Sent | None = None
         self._sent_access: control.AccessUpdate | None = None

@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from pointsman_operator.resources import Key, Pod
+from pointsman_operator.resources import Pod
 from pointsman_operator.status.pods import PodState, Unscanned, state_of
 from pointsman_operator.world import World
 
@@ -16,14 +16,16 @@ States = Sequence[tuple[Pod, PodState]]
 class Census(Collector):
     """Who has a sidecar is watched; who has none is `scanned` now and then, by the replica that writes statuses.
 
-    `scanned` holds the pods without a sidecar by namespace, and is None where nobody has looked. Namespaces that the
-    webhooks leave alone are `spared`. As a collector it counts all pods by namespace and state.
+    `pods_in` gives a namespace's watched pods. `scanned` holds the pods without a sidecar by namespace, and is None
+    where nobody has looked. Namespaces that the webhooks leave alone are `spared`. As a collector it counts all pods
+    by namespace and state.
     """
 
     def __init__(
         self,
         *,
         world: Callable[[], World],
+        pods_in: Callable[[str], Iterable[Pod]],
         fingerprint: str,
         spared: frozenset[str],
         registry: CollectorRegistry,
@@ -31,6 +33,7 @@ class Census(Collector):
         self.scanned: Mapping[str, tuple[Pod, ...]] | None = None
         self.spared = spared
         self._world = world
+        self._pods_in = pods_in
         self._fingerprint = fingerprint
         registry.register(self)
 
@@ -38,11 +41,7 @@ class Census(Collector):
         """The pods of these namespaces that asked for a sidecar."""
         if self.scanned is None:
             return Unscanned()
-        states: dict[str, list[tuple[Pod, PodState]]] = {name: [] for name in namespaces}
-        for pod, state in self._states(self.scanned):
-            if (there := states.get(pod.metadata.namespace)) is not None:
-                there.append((pod, state))
-        return states
+        return {name: tuple(self._states_in(name, self.scanned.get(name, ()))) for name in namespaces}
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """The gauge; without samples on replicas that do not look."""
@@ -52,30 +51,24 @@ class Census(Collector):
             labels=["namespace", "state"],
         )
         counts: dict[tuple[str, PodState], int] = {}
-        for pod, state in self._states(self.scanned) if self.scanned is not None else ():
-            place = (pod.metadata.namespace, state)
-            counts[place] = counts.get(place, 0) + 1
+        scanned = self.scanned
+        namespaces = set() if scanned is None else {key.namespace for key in self._world().pods} | scanned.keys()
+        for namespace in namespaces:
+            for _, state in self._states_in(namespace, (scanned or {}).get(namespace, ())):
+                counts[namespace, state] = counts.get((namespace, state), 0) + 1
         # A namespace that is here has all states, so that an alert sees the last pod go to 0.
         for namespace in sorted({namespace for namespace, _ in counts}):
             for state in PodState:
                 gauge.add_metric([namespace, state], counts.get((namespace, state), 0))
         yield gauge
 
-    def _states(self, scanned: Mapping[str, tuple[Pod, ...]]) -> Iterator[tuple[Pod, PodState]]:
-        world = self._world()
+    def _states_in(self, namespace: str, scanned: Iterable[Pod]) -> Iterator[tuple[Pod, PodState]]:
+        if namespace in self.spared:
+            return
+        labels = self._world().namespace_labels(namespace)
         # What the watch has seen since comes before what was there when somebody looked.
-        found = {pod.metadata.key: pod for pods in scanned.values() for pod in pods}
-        labels: dict[str, Mapping[str, str]] = {}
-        for key, pod in _together(found, world.pods):
-            if key.namespace in self.spared:
-                continue
-            if key.namespace not in labels:
-                labels[key.namespace] = world.namespace_labels(key.namespace)
-            state = state_of(pod, namespace_labels=labels[key.namespace], fingerprint=self._fingerprint)
+        pods = {pod.metadata.key: pod for pod in (*scanned, *self._pods_in(namespace))}
+        for pod in pods.values():
+            state = state_of(pod, namespace_labels=labels, fingerprint=self._fingerprint)
             if state is not None:
                 yield pod, state
-
-
-def _together(found: Mapping[Key, Pod], watched: Mapping[Key, Pod]) -> Iterator[tuple[Key, Pod]]:
-    yield from watched.items()
-    yield from ((key, pod) for key, pod in found.items() if key not in watched)

@@ -53,7 +53,13 @@ async def scanning(folder: Path, *, interval: float = 60, leads: bool = True) ->
         async with Cluster(connector, secrets_namespace=OPERATOR_NAMESPACE) as cluster:
             registry = CollectorRegistry()
             hub = Hub(secrets_namespace=OPERATOR_NAMESPACE, metrics=HubMetrics(registry))
-            census = Census(world=lambda: hub.world, fingerprint="x", spared=frozenset({"lab"}), registry=registry)
+            census = Census(
+                world=lambda: hub.world,
+                pods_in=hub.pods_in,
+                fingerprint="x",
+                spared=frozenset({"lab"}),
+                registry=registry,
+            )
             told: list[frozenset[str]] = []
             scan = Scan(hub, cluster=cluster, census=census, leading=lambda: scene.leads, tell=told.append)
             scene = Scene(api=api, hub=hub, census=census, scan=scan, leads=leads, told=told)

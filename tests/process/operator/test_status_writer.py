@@ -209,7 +209,9 @@ async def test_what_was_found_of_pods_is_written_once_and_only_where_it_says_som
     censuses: list[Census] = []
 
     def census_of(hub: Hub) -> Census:
-        censuses.append(Census(world=lambda: hub.world, fingerprint="x", spared=frozenset(), registry=registry))
+        censuses.append(
+            Census(world=lambda: hub.world, pods_in=hub.pods_in, fingerprint="x", spared=frozenset(), registry=registry)
+        )
         return censuses[0]
 
     def found(version: int) -> None:

@@ -36,12 +36,15 @@ def census_of(hub: Hub, scanned: Sequence[Json] | None = (), registry: Collector
     """A census of what the hub knows, and of pods without a sidecar that somebody found."""
     census = Census(
         world=lambda: hub.world,
+        pods_in=hub.pods_in,
         fingerprint=TODAY,
         spared=frozenset({"kube-system", OPERATOR_NAMESPACE}),
         registry=registry or CollectorRegistry(),
     )
     if scanned is not None:
-        census.scanned = {"any": tuple(map(parse_pod, scanned))}
+        found = [parse_pod(value) for value in scanned]
+        places = {pod.metadata.namespace for pod in found}
+        census.scanned = {name: tuple(pod for pod in found if pod.metadata.namespace == name) for name in places}
     return census
 
 
