@@ -75,8 +75,10 @@ class Apps:
         done = self.own_node.inside(["python3", "-c", code], network_only=True)
         seen: dict[str, Counter[str]] = {name: Counter() for name in self.pods}
         for record in json.loads(done.stdout)["requests"]:
-            if record["body"]:
-                seen[record["body"]["messages"][-1]["content"]][record["key"]["fingerprint"]] += 1
+            asked = record["body"]["messages"][-1]["content"] if record["body"] else ""
+            # Not those of other tests' apps, which may still be ending.
+            if asked in seen:
+                seen[asked][record["key"]["fingerprint"]] += 1
         return seen
 
     def wait_for_calls(self, key: str, *, at_least: int, seconds: float) -> None:
