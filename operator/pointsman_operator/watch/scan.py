@@ -21,6 +21,9 @@ log = structlog.get_logger(__name__)
 
 # Whatever happens in the cluster, the API server is not asked more often.
 BETWEEN_SCANS_SECONDS = 2.0
+# Where some lack a sidecar, whatever takes their place may come, and they may go, at any time after the news of it: so
+# there it is looked again, twice as late each time that nothing has changed.
+FIRST_AGAIN_SECONDS = 5.0
 FIRST_RETRY_SECONDS = 1.0
 LAST_RETRY_SECONDS = 30.0
 
@@ -57,14 +60,14 @@ class Scan:
     async def run(self, *, interval: float) -> None:
         """Look, and look again now and then, until cancelled."""
         await self._hub.ready.wait()
-        retry = FIRST_RETRY_SECONDS
+        clock = asyncio.get_running_loop().time
+        retry, again, everywhere_at = FIRST_RETRY_SECONDS, FIRST_AGAIN_SECONDS, clock()
         while True:
             self._soon.clear()
+            if self._everywhere:
+                everywhere_at = clock() + interval
             try:
-                if self._leading():
-                    await self._look()
-                else:
-                    self._census.scanned = None
+                changed = await self._look() if self._leading() else self._forget()
             except (ClusterError, MalformedObjectError) as error:
                 self._everywhere = True
                 log.warning("cannot look for pods without a sidecar; will be tried again", error=str(error))
@@ -72,14 +75,23 @@ class Scan:
                 retry = min(retry * 2, LAST_RETRY_SECONDS)
                 continue
             retry = FIRST_RETRY_SECONDS
+            again = FIRST_AGAIN_SECONDS if changed else min(again * 2, interval)
+            until = min(everywhere_at, clock() + again) if self._census.scanned else everywhere_at
             try:
-                async with asyncio.timeout(interval):
+                async with asyncio.timeout_at(until):
                     await self._soon.wait()
             except TimeoutError:
-                self._everywhere = True
+                self._everywhere = until == everywhere_at
+                self._places |= (self._census.scanned or {}).keys()
             else:
+                again = FIRST_AGAIN_SECONDS / 2
                 # Beside the API server's peace it gives a rollout time to go on: pods come one after the other.
                 await asyncio.sleep(BETWEEN_SCANS_SECONDS)
+
+    def _forget(self) -> bool:
+        """Another replica leads, and looks."""
+        self._census.scanned = None
+        return False
 
     def _hear(self, news: News) -> None:
         world = self._hub.world
@@ -93,7 +105,8 @@ class Scan:
                 self._places |= again
                 self._soon.set()
 
-    async def _look(self) -> None:
+    async def _look(self) -> bool:
+        """Look everywhere, or where there is reason to; whether anything is not what it was."""
         before = self._census.scanned
         everywhere, self._everywhere = self._everywhere or before is None, False
         places, self._places = self._places, set()
@@ -107,6 +120,7 @@ class Scan:
         after = kept | {name: tuple(pods.values()) for name, pods in found.items()}
         self._census.scanned = after
         self._tell(_changed(before, after) if before is not None else self._all())
+        return before != after
 
     def _asking(self) -> list[str]:
         """The namespaces whose pods get a sidecar unless they decline."""

@@ -129,6 +129,20 @@ async def test_where_some_lack_a_sidecar_a_new_pod_is_reason_to_look_there_again
     assert scene.api.lists[PODS] == looked  # nowhere else
 
 
+async def test_where_some_lack_a_sidecar_it_is_looked_again_since_nothing_tells_of_their_going(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scan_module, "FIRST_AGAIN_SECONDS", 0.01)
+    async with scanning(tmp_path) as scene:
+        scene.hub.update(scene.hub.world.observe(Kind.NAMESPACE, Change.WRITTEN, namespace(labels=ASKS, version=5)))
+        scene.api.write(IN_SHOP, pod("lacks"))
+        await until(lambda: scene.found() == ["lacks"])
+
+        scene.api.delete(IN_SHOP, "lacks")
+
+        await until(lambda: scene.found() == [])
+
+
 async def test_who_does_not_lead_neither_looks_nor_keeps_what_it_found(tmp_path: Path) -> None:
     async with scanning(tmp_path, leads=False) as scene:
         scene.leads = True
