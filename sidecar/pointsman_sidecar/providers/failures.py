@@ -1,49 +1,73 @@
-"""From the openai SDK's exceptions to our outcomes: one table, in one place."""
+"""From what a provider answers, or aiohttp raises where it does not, to our outcomes: one table, in one place."""
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 import aiohttp
-import httpx2
-import openai
 
 from pointsman_sidecar.providers.outcomes import Outcome, ProviderFailure
 
-# Beside the SDK's own exceptions: what its transport lets through where an answer is no HTTP, and what Python raises
-# where it is no JSON, no UTF-8, or nested or numbered beyond what it reads.
-CALL_ERRORS = (openai.OpenAIError, aiohttp.ClientError, httpx2.HTTPError, ValueError, RecursionError)
-_TIMEOUT_STATUS = 408
-_TOO_LARGE_STATUS = 413
+# Beside aiohttp's own: what the system raises on a connection, and what Python raises where an answer is no HTTP.
+CALL_ERRORS = (aiohttp.ClientError, OSError, ValueError)
 _TOO_LARGE_CODES = frozenset({"context_length_exceeded", "string_above_max_length"})
 # Long enough for any sentence, short enough for a status message.
 _LONGEST_QUOTE = 300
 # A day. What names a longer time means no time that a caller could wait.
 _LONGEST_RETRY_AFTER = 86_400
 
-_BY_TYPE: dict[type[openai.APIStatusError], Outcome] = {
-    openai.BadRequestError: Outcome.REFUSED,
-    openai.UnprocessableEntityError: Outcome.REFUSED,
-    openai.AuthenticationError: Outcome.MISCONFIGURED,
-    openai.PermissionDeniedError: Outcome.MISCONFIGURED,
-    openai.NotFoundError: Outcome.MISCONFIGURED,
-    openai.ConflictError: Outcome.PROVIDER_FAILED,
-    openai.RateLimitError: Outcome.RATE_LIMITED,
-    openai.InternalServerError: Outcome.PROVIDER_FAILED,
+_BY_STATUS = {
+    400: Outcome.REFUSED,
+    401: Outcome.MISCONFIGURED,
+    403: Outcome.MISCONFIGURED,
+    404: Outcome.MISCONFIGURED,
+    408: Outcome.TIMED_OUT,
+    413: Outcome.TOO_LARGE,
+    422: Outcome.REFUSED,
+    429: Outcome.RATE_LIMITED,
 }
 
 
-def failure_of(
-    error: openai.OpenAIError | aiohttp.ClientError | httpx2.HTTPError | ValueError | RecursionError,
-) -> ProviderFailure:
-    """The outcome that an exception of the SDK or its transport stands for."""
+def failure_of(error: aiohttp.ClientError | OSError | ValueError) -> ProviderFailure:
+    """The outcome that an exception of a call stands for."""
     match error:
-        case openai.APITimeoutError() if _ran_out_of_time(error):
+        case TimeoutError():
             return ProviderFailure(Outcome.TIMED_OUT, "the connection was not made in time")
-        case openai.APIConnectionError() | aiohttp.ClientError() | httpx2.HTTPError():
+        case aiohttp.ClientError() | OSError():
             return ProviderFailure(Outcome.CONNECTION_FAILED, "the connection failed or broke off")
-        case openai.APIStatusError():
-            return _of_status(error)
         case _:
             return ProviderFailure(Outcome.PROVIDER_FAILED, "the provider's answer cannot be read")
+
+
+def failure_of_status(status: int, reason: str, headers: Mapping[str, str], raw: bytes) -> ProviderFailure:
+    """The outcome that an answer of a status other than 2xx stands for."""
+    # What the API does not document is about this provider, and says nothing of the request.
+    outcome = _BY_STATUS.get(status, Outcome.PROVIDER_FAILED)
+    error = _error_in(raw)
+    code = error.get("code")
+    if outcome is Outcome.REFUSED and isinstance(code, str) and code in _TOO_LARGE_CODES:
+        outcome = Outcome.TOO_LARGE
+    message = error.get("message")
+    said = message if isinstance(message, str) else reason or "no reason given"
+    return ProviderFailure(
+        outcome,
+        f"status {status}: {_quote(said)}",
+        http_status=status,
+        retry_after=_retry_after(headers.get("retry-after")),
+        code=_word(code),
+        param=_word(error.get("param")),
+    )
+
+
+def _error_in(raw: bytes) -> Mapping[str, Any]:
+    """The members of the error in an answer; none where it holds no such thing."""
+    try:
+        body = json.loads(raw.decode(errors="replace"))
+    except (ValueError, RecursionError):
+        return {}
+    # Some providers say what is wrong at the top.
+    error = body.get("error", body) if isinstance(body, dict) else None
+    return error if isinstance(error, dict) else {}
 
 
 def failure_in(chunk: bytes) -> ProviderFailure | None:
@@ -63,42 +87,9 @@ def failure_in(chunk: bytes) -> ProviderFailure | None:
     return ProviderFailure(Outcome.PROVIDER_FAILED, f"the provider says: {_quote(said)}")
 
 
-def _ran_out_of_time(error: BaseException | None) -> bool:
-    # The SDK's transport reports a connection that is refused or closed as a timeout too; only the cause tells.
-    while error is not None and not isinstance(error, TimeoutError):
-        error = error.__cause__
-    return error is not None
-
-
-def _of_status(error: openai.APIStatusError) -> ProviderFailure:
-    status = error.status_code
-    outcome = next((outcome for type_, outcome in _BY_TYPE.items() if isinstance(error, type_)), None)
-    if status == _TOO_LARGE_STATUS or (outcome is Outcome.REFUSED and error.code in _TOO_LARGE_CODES):
-        outcome = Outcome.TOO_LARGE
-    elif status == _TIMEOUT_STATUS:
-        outcome = Outcome.TIMED_OUT
-    elif outcome is None:
-        # A 3xx or 4xx that the API does not document is about this provider, and says nothing of the request.
-        outcome = Outcome.PROVIDER_FAILED
-    return ProviderFailure(
-        outcome,
-        f"status {status}: {_quote(_said(error))}",
-        http_status=status,
-        retry_after=_retry_after(error.response.headers.get("retry-after")),
-        code=_word(error.code),
-        param=_word(error.param),
-    )
-
-
-def _said(error: openai.APIStatusError) -> str:
-    body = error.body
-    if isinstance(body, dict) and isinstance(body.get("message"), str):
-        return str(body["message"])
-    return error.response.reason_phrase or "no reason given"
-
-
 def _word(value: object) -> str:
-    return _quote(value) if isinstance(value, str) else ""
+    # Some providers have numbers for codes.
+    return _quote(str(value)) if isinstance(value, str | int) else ""
 
 
 def _quote(text: str) -> str:
