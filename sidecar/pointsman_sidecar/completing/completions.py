@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Any, Generic, Protocol, TypeVar
 
 from pointsman_api.v1 import completions_pb2, decision_pb2
@@ -313,9 +314,15 @@ async def _patience(seconds: float, what: str) -> AsyncIterator[asyncio.Timeout]
         raise ProviderFailure(Outcome.TIMED_OUT, f"{what} within {seconds:g} s") from error
 
 
-@contextmanager
-def _readable() -> Iterator[None]:
-    try:
-        yield
-    except UnreadableAnswerError as error:
-        raise ProviderFailure(Outcome.PROVIDER_FAILED, f"its answer cannot be read: {error}") from error
+class _readable:  # noqa: N801 - used as a function is; a generator would cost as much as the reading of a chunk
+    """What is read within is the provider's answer, and its failure where it cannot be read."""
+
+    def __enter__(self) -> None:
+        """Begin to read."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Say whose failure it is."""
+        if isinstance(error, UnreadableAnswerError):
+            raise ProviderFailure(Outcome.PROVIDER_FAILED, f"its answer cannot be read: {error}") from error
