@@ -61,7 +61,15 @@ node-binaries: $(VENV)/.installed ## Build the rest of Kubernetes, CoreDNS and H
 
 .PHONY: bench-operator
 bench-operator: $(VENV)/.installed ## Measure the operator's scale on an API server of its own (10 minutes; ARGS=--quick: half a one).
-	@PYTHONPATH=tests:bench/operator $(BIN)/python -m scale $(ARGS)
+	@PYTHONPATH=tests:bench/shared:bench/operator $(BIN)/python -m scale $(ARGS)
+
+.PHONY: bench
+bench: $(VENV)/.installed ## Measure what a request costs, through both doors (2 minutes; ARGS=--quick: a quarter of one).
+	@PYTHONPATH=tests:bench/shared:bench/requests $(BIN)/python -m speed $(ARGS)
+
+.PHONY: bench-peers
+bench-peers: $(VENV)/.installed ## The same beside LiteLLM, Portkey and TensorZero, installed into the cache (6 minutes; needs Node).
+	@PYTHONPATH=tests:bench/shared:bench/requests $(BIN)/python -m speed --peers $(ARGS)
 
 .PHONY: images
 images: $(VENV)/.installed ## Build the images of both planes, with docker, podman or buildah.

@@ -1,9 +1,10 @@
 """What was measured, and whether it is what was aimed at: pure."""
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
+
+from measuring.percentiles import percentile
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,12 +42,6 @@ class Results:
             "rows": [{**asdict(row), "met": row.met} for row in self.rows],
             "series": self.series,
         }
-
-
-def percentile(values: Iterable[float], percent: float) -> float:
-    """The smallest value that so many percent are no larger than."""
-    ordered = sorted(values)
-    return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]
 
 
 def spread(values: Sequence[float], *, unit: str) -> str:
