@@ -1,6 +1,7 @@
 """An operator that says what a test tells it to, over real gRPC, and keeps what it is told."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -9,6 +10,7 @@ import grpc
 from pointsman_api.v1 import control_pb2, control_pb2_grpc
 
 _PATIENCE = 5.0
+_STOPS_WITHIN = 1.0
 
 
 class Connection:
@@ -54,7 +56,9 @@ class FakeOperator(control_pb2_grpc.ControlServicer):
 
     async def stop(self) -> None:
         """Be away: all streams break."""
-        await self._server.stop(0)
+        # gRPC waits for good where somebody connects in the moment that it stops listening.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._server.stop(0), _STOPS_WITHIN)
 
     async def connection(self) -> Connection:
         """The next stream that a sidecar opens."""

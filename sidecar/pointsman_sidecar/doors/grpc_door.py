@@ -1,5 +1,7 @@
 """The gRPC door: `Completions` with health and reflection, on loopback."""
 
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -111,7 +113,9 @@ async def grpc_door(
         yield port
     finally:
         await healthy.enter_graceful_shutdown()
-        await server.stop(grace)
+        # gRPC waits for good where somebody connects in the moment that it stops listening.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(server.stop(grace), grace + 1)
 
 
 def _caller(method: str, context: _Context) -> Caller:
