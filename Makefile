@@ -63,6 +63,14 @@ node-binaries: $(VENV)/.installed ## Build the rest of Kubernetes, CoreDNS and H
 bench-operator: $(VENV)/.installed ## Measure the operator's scale on an API server of its own (10 minutes; ARGS=--quick: half a one).
 	@PYTHONPATH=tests:bench/operator $(BIN)/python -m scale $(ARGS)
 
+.PHONY: fuzz
+fuzz: $(VENV)/.installed ## Send 100,000 hostile requests through both doors of a sidecar (10 minutes; ARGS='--cases 2000 --seed 1').
+	@PYTHONPATH=tests:bench/hardening $(BIN)/python -m hostile $(ARGS)
+
+.PHONY: soak
+soak: $(VENV)/.installed ## Hold a sidecar at half of what it can do while its providers fail (10 minutes; ARGS='--minutes 1').
+	@PYTHONPATH=tests:bench/hardening $(BIN)/python -m soak $(ARGS)
+
 .PHONY: images
 images: $(VENV)/.installed ## Build the images of both planes, with docker, podman or buildah.
 	@$(BIN)/python images/build.py

@@ -15,6 +15,7 @@ from pointsman_sidecar.control.store import SnapshotStore
 from pointsman_sidecar.control.stream import Backoff, ControlStream
 from pointsman_sidecar.control.trust import OperatorTls, Trust
 from pointsman_sidecar.doors.known_errors import AddressInUseError
+from pointsman_sidecar.doors.reading import take_short_turns
 from pointsman_sidecar.doors.status_page import StatusPageError
 from pointsman_sidecar.serving import serving
 from pointsman_sidecar.settings import Settings, SettingsError, parse
@@ -29,6 +30,7 @@ def main() -> None:
     try:
         settings = parse(sys.argv[1:], os.environ)
         logs.configure(settings.log_level)
+        take_short_turns()
         asyncio.run(_run(settings))
     except (SettingsError, AddressInUseError, StatusPageError) as error:
         print(f"pointsman-sidecar: {error}", file=sys.stderr)  # noqa: T201 - for the person who started it
