@@ -80,7 +80,7 @@ soak: $(VENV)/.installed ## Hold a sidecar at half of what it can do while its p
 	@PYTHONPATH=tests:bench/hardening $(BIN)/python -m soak $(ARGS)
 
 .PHONY: images
-images: $(VENV)/.installed ## Build the images of both planes, with docker, podman or buildah.
+images: $(VENV)/.installed ## Build the images of both planes and of the examples, with docker, podman or buildah.
 	@$(BIN)/python images/build.py
 
 .PHONY: image-inputs
@@ -128,7 +128,7 @@ lock: ## Lock the requirements anew (needs uv).
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 	  --custom-compile-command "make lock" --all-extras --group dev pyproject.toml -o requirements/dev.txt
 	@# What the images carry: the same versions, for the Python that they have.
-	for plane in operator sidecar; do \
+	for plane in operator sidecar examples; do \
 	  uv pip compile --quiet --universal --python-version 3.13 --generate-hashes --no-emit-index-url --no-annotate \
 	    --custom-compile-command "make lock" --constraint requirements/dev.txt --extra $$plane pyproject.toml \
 	    -o requirements/$$plane.txt || exit 1; done
