@@ -1,0 +1,29 @@
+"""Requests are read where it holds up nobody: small ones at once, large ones beside the event loop."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+_Read = TypeVar("_Read")
+# What is read faster than it is handed to a thread and back, whatever it holds.
+_AT_ONCE = 16 * 1024
+# They take turns with the event loop, and the more there are, the longer it waits for its own.
+_THREADS = 2
+
+
+class Reading:
+    """Threads for what is large. A context manager: leaving it waits for what is being read."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="reading")
+
+    async def read(self, make: Callable[[], _Read], *, size: int) -> _Read:
+        """What `make` reads from so many bytes."""
+        if size <= _AT_ONCE:
+            return make()
+        return await asyncio.get_running_loop().run_in_executor(self._threads, make)
+
+    def close(self) -> None:
+        """Start nothing more."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
