@@ -46,7 +46,13 @@ async def http_door(
     )
     # Cancelled with the caller's connection, so that the call to the provider ends too.
     runner = HttpRunner(
-        app, access_log=None, handler_cancellation=True, shutdown_timeout=grace, lingering_time=_LINGERING
+        app,
+        access_log=None,
+        handler_cancellation=True,
+        shutdown_timeout=grace,
+        lingering_time=_LINGERING,
+        # A few bytes can hold hundreds of megabytes: they are undone where that is bounded, and beside the event loop.
+        auto_decompress=False,
     )
     await runner.setup()
     try:

@@ -16,6 +16,10 @@ class _Protocol(web.RequestHandler):
 
     __slots__ = ()
 
+    def log_exception(self, *_: Any, exc_info: BaseException | None = None, **__: Any) -> None:
+        """Log what aiohttp meets by itself: what kind it is, for its words quote what was sent."""
+        self.logger.info("a connection was ended by %s", type(exc_info).__name__)
+
     def handle_error(
         self,
         request: web.BaseRequest,

@@ -135,7 +135,7 @@ async def test_a_body_that_says_that_it_is_too_large_is_not_waited_for(sidecar: 
                 b"POST /v1/responses HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n"
                 b"content-encoding: gzip\r\ncontent-length: 6\r\n\r\nCANARY"
             ),
-            "the body cannot be read: it is not coded as",
+            "the body is no gzip, which its Content-Encoding says",
         ),
         (
             (
