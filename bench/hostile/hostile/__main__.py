@@ -14,6 +14,7 @@ from rich.table import Table
 from hostile.attack import Run, attack
 
 _MOST_SHOWN = 20
+_MOST_STALL = 50.0
 
 
 def main() -> int:
@@ -40,7 +41,7 @@ def main() -> int:
     given.output.mkdir(parents=True, exist_ok=True)
     (given.output / "results.json").write_text(json.dumps(run.document(), indent=1) + "\n", encoding="utf-8")
     console.print(f"Written to {given.output}")
-    return 1 if run.findings else 0
+    return 1 if run.findings or (given.case is None and run.stall > _MOST_STALL) else 0
 
 
 def show(run: Run, console: Console) -> None:
@@ -53,14 +54,16 @@ def show(run: Run, console: Console) -> None:
     console.print(answers)
     times = Table(title="Normal completions beside them (ms)")
     columns = ("completions", "p50", "p99", "p99.9", "max", "above 50 ms")
-    for name in ("sidecar, door", *columns):
-        times.add_column(name, justify="left" if name == "sidecar, door" else "right")
+    times.add_column("the requests, the sidecar, the door", no_wrap=True)
+    for name in columns:
+        times.add_column(name, justify="right")
     for name, each in run.latencies.items():
         times.add_row(name, *(f"{each[column]:,.1f}".removesuffix(".0") for column in columns))
     console.print(times)
+    console.print(f"Longer beside hostile requests than by the machine's noise: {run.stall:.1f} ms (p99.9; limit 50)")
     if run.before and run.after:
         console.print(
-            f"Memory {run.before.rss:.0f} MiB after a tenth of the cases, {run.peak:.0f} at its peak, "
+            f"Memory {run.before.rss:.0f} MiB after the ordinary requests, {run.peak:.0f} at its peak, "
             f"{run.after.rss:.0f} at the end; {run.after.sockets} sockets, {run.after.threads} threads, "
             f"{run.after.in_flight:g} completions in flight at the end"
         )

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -13,8 +14,9 @@ from hostile.subjects import Held, Subject, subjects
 from hostile.watching import Watched, watching
 from support.waiting import until
 
-# What the attacked sidecar has seen before its memory is measured for the first time.
-_WARM = 0.1
+# What the attacked sidecar is asked first, as many ordinary requests as these of all cases: what follows is compared to
+# this, for whoever asks a lot makes others wait, whatever is asked.
+_ORDINARY = 0.05
 _SETTLED = 30.0
 _MOST_GROWTH = 1.5
 _STALL = 0.05
@@ -33,6 +35,8 @@ class Run:
     before: Held | None = None
     after: Held | None = None
     peak: float = 0.0
+    # How much longer normal completions took beside hostile requests than beside ordinary ones: 99.9 of 100, in ms.
+    stall: float = 0.0
 
     def document(self) -> dict[str, Any]:
         """All of it, for JSON."""
@@ -49,10 +53,14 @@ async def attack(*, seed: int, first: int, cases: int, progress: Callable[[int, 
             watching(http_url=attacked.process.http_url, address=attacked.process.address) as watched,
             watching(http_url=left.process.http_url, address=left.process.address) as control,
         ):
-            warm = int(cases * _WARM)
-            await _send(run, attacked, range(first, first + warm), times, progress)
+            begun = time.monotonic()
+            ordinary = Run(seed=seed, cases=0)
+            await _send(ordinary, attacked, range(int(cases * _ORDINARY)), [], lambda *_: None, "--ordinary")
+            run.findings += ordinary.findings
             run.before = await attacked.held() if attacked.alive else None
-            await _send(run, attacked, range(first + warm, first + cases), times, progress)
+            turned = time.monotonic()
+            await _send(run, attacked, range(first, first + cases), times, progress)
+            ended = time.monotonic()
         if not attacked.alive:
             run.findings.append({"finding": f"the process ended with {attacked.process.process.returncode}"})
             return run
@@ -62,18 +70,26 @@ async def attack(*, seed: int, first: int, cases: int, progress: Callable[[int, 
             run.findings.append({"finding": f"memory grew from {run.before.rss:.0f} to {run.peak:.0f} MiB"})
         run.findings += [{"finding": f"a normal completion failed: {error}"} for error in watched.errors]
         run.findings += _in_log(attacked)
-        run.latencies = {**_latencies("attacked", watched), **_latencies("left in peace", control)}
+        for name, which in (("beside them", watched), ("beside no request", control)):
+            for load, since, until_ in (("ordinary", begun, turned), ("hostile", turned, ended)):
+                run.latencies |= _latencies(f"{load}, {name}", which, since=since, until=until_)
+        run.stall = _stall(run.latencies)
         run.slowest = _slowest(watched, times)
     return run
 
 
 async def _send(
-    run: Run, attacked: Subject, numbers: range, times: list[dict[str, Any]], progress: Callable[[int, int], None]
+    run: Run,
+    attacked: Subject,
+    numbers: range,
+    times: list[dict[str, Any]],
+    progress: Callable[[int, int], None],
+    *options: str,
 ) -> None:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "hostile.sending", "--seed", str(run.seed)),
         *("--first", str(numbers.start), "--end", str(numbers.stop)),
-        *("--http", attacked.http, "--grpc", attacked.process.address),
+        *("--http", attacked.http, "--grpc", attacked.process.address, *options),
         stdout=asyncio.subprocess.PIPE,
         limit=2**20,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
@@ -125,10 +141,19 @@ def _in_log(attacked: Subject) -> list[dict[str, Any]]:
     return found
 
 
-def _latencies(name: str, watched: Watched) -> dict[str, dict[str, float]]:
+def _stall(latencies: dict[str, dict[str, float]]) -> float:
+    found = 0.0
+    for door in ("HTTP", "gRPC"):
+        rows = {name: each["p99.9"] for name, each in latencies.items() if name.endswith(door)}
+        beside = rows.pop(f"hostile, beside them, {door}", 0.0)
+        found = max(found, beside - max(rows.values(), default=0.0))
+    return found
+
+
+def _latencies(name: str, watched: Watched, *, since: float, until: float) -> dict[str, dict[str, float]]:
     found = {}
     for door in watched.took:
-        took = watched.seconds(door)
+        took = watched.seconds(door, since=since, until=until)
         if took:
             found[f"{name}, {door}"] = {
                 "completions": len(took),

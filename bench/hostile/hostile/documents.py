@@ -189,6 +189,7 @@ _SNIPPETS = (
     *(b",,", b"{", b"}", b"[", b"]", b'"', b"\\", b"0x10", b"'", b"undefined", b"\xc3", b"\xf0\x9f", b'"\\x"', b"+1", b"01"),
 )
 _TEXT_CHANGES: tuple[Callable[[bytes, Random], bytes], ...] = (
-    *(_cut, _cut, _flipped, _flipped, _inserted, _inserted, _inserted, _repeated, _repeated, _digits, _recoded),
+    *(_cut, _cut, _cut, _flipped, _flipped, _flipped, _inserted, _inserted, _inserted, _inserted, _inserted),
+    *(_repeated, _repeated, _repeated, _digits, _digits, _recoded, _recoded, _inserted, _cut, _flipped),
     *(_deep, _wide, _long),
 )

@@ -35,7 +35,7 @@ def grpc_case(random: Random) -> GrpcCase | Http2Case:
         path = random.choice(_OTHERS)
         return GrpcCase(what="another method", path=path, message=random.randbytes(random.choice([0, 5, 100])), streams=False)
     method = random.choice(_METHODS)
-    message = _heavy(random) if draw > 0.985 else _message(random)
+    message = _heavy(random) if draw > 0.995 else _message(random)
     return GrpcCase(
         what=f"a message for {method}",
         path=_SERVICE + method,
@@ -43,6 +43,12 @@ def grpc_case(random: Random) -> GrpcCase | Http2Case:
         streams=method == "CompleteStream",
         metadata=_metadata(random),
     )
+
+
+def ordinary_grpc(random: Random) -> GrpcCase:
+    """A call that nothing is wrong with."""
+    message = _request(random).SerializeToString()
+    return GrpcCase(what="an ordinary call", path=_SERVICE + "Complete", message=message, streams=False)
 
 
 def _message(random: Random) -> bytes:

@@ -1,6 +1,7 @@
 """Cases for the HTTP door."""
 
 import gzip
+import json
 import zlib
 from functools import cache
 from random import Random
@@ -31,9 +32,15 @@ def http_case(random: Random) -> HttpCase:
         return _headers(random)
     if draw < 0.90:
         return _target(random)
-    if draw < 0.97:
+    if draw < 0.99:
         return _wire(random)
     return _heavy(random)
+
+
+def ordinary_http(random: Random) -> HttpCase:
+    """A request that nothing is wrong with."""
+    path, make = random.choice(list(_PATHS.items()))
+    return HttpCase(what="an ordinary request", sent=_request(json.dumps(make(random)).encode(), target=path.encode()))
 
 
 def _request(

@@ -5,18 +5,19 @@ import asyncio
 import json
 import sys
 import time
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
 import grpc
 
 from hostile.cases import CANARY, Answer, Case, GrpcCase, Http2Case, HttpCase, random_of
-from hostile.grpc_cases import grpc_case
-from hostile.http_cases import http_case
+from hostile.grpc_cases import grpc_case, ordinary_grpc
+from hostile.http_cases import http_case, ordinary_http
 
 _PATIENCE = 30.0
 # What is no request at all may leave the connection open, as HTTP has it.
-_SILENCE = 0.3
+_SILENCE = 0.1
 _REFUSALS = {400, 403, 404, 405, 413, 415, 417, 431}
 _PIECE = b" " * 2**20
 _CODES = {
@@ -26,7 +27,7 @@ _CODES = {
     grpc.StatusCode.RESOURCE_EXHAUSTED,
     grpc.StatusCode.NOT_FOUND,
 }
-_MOST_WAITING = 8
+_MOST_WAITING = 4
 
 
 class Finding(Exception):
@@ -39,6 +40,12 @@ def case_of(seed: int, number: int) -> Case:
     return http_case(random) if random.random() < 0.6 else grpc_case(random)
 
 
+def ordinary_case(seed: int, number: int) -> Case:
+    """A request of this number that nothing is wrong with: what it costs to be asked at all."""
+    random = random_of(seed, number)
+    return ordinary_http(random) if random.random() < 0.6 else ordinary_grpc(random)
+
+
 class Sender:
     """Sends to the doors at two addresses."""
 
@@ -47,15 +54,14 @@ class Sender:
         self._grpc = grpc_
         self.outcomes: dict[str, int] = {}
 
-    async def run(self, *, seed: int, numbers: range, log: Any) -> None:
+    async def run(self, cases: Iterable[tuple[int, Case]], *, log: Callable[[dict[str, Any]], None]) -> None:
         """Send them, a few at a time, and write down what is found."""
-        waiting = iter(numbers)
+        waiting = iter(cases)
         options = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
         async with grpc.aio.insecure_channel(self._grpc, options=options) as channel:
 
             async def work() -> None:
-                for number in waiting:
-                    case = case_of(seed, number)
+                for number, case in waiting:
                     begun = time.monotonic()
                     try:
                         async with asyncio.timeout(_PATIENCE):
@@ -199,14 +205,17 @@ def main() -> int:
         parser.add_argument(name, required=True)
     for name in ("--seed", "--first", "--end"):
         parser.add_argument(name, type=int, required=True)
+    parser.add_argument("--ordinary", action="store_true", help="requests that nothing is wrong with")
     given = parser.parse_args()
+    make = ordinary_case if given.ordinary else case_of
     sender = Sender(http=given.http, grpc_=given.grpc)
 
     def log(line: dict[str, object]) -> None:
         sys.stdout.write(json.dumps(line).replace(CANARY, "CANARY") + "\n")
         sys.stdout.flush()
 
-    asyncio.run(sender.run(seed=given.seed, numbers=range(given.first, given.end), log=log))
+    cases = ((number, make(given.seed, number)) for number in range(given.first, given.end))
+    asyncio.run(sender.run(cases, log=log))
     log({"outcomes": sender.outcomes})
     return 0
 

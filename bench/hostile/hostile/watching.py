@@ -23,9 +23,9 @@ class Watched:
     took: dict[str, list[tuple[float, float]]] = field(default_factory=lambda: {"HTTP": [], "gRPC": []})
     errors: list[str] = field(default_factory=list)
 
-    def seconds(self, door: str) -> list[float]:
-        """All of a door's, in order of size."""
-        return sorted(took for _, took in self.took[door])
+    def seconds(self, door: str, *, since: float, until: float) -> list[float]:
+        """Those of a door that began between two times, in order of size."""
+        return sorted(took for begun, took in self.took[door] if since <= begun < until)
 
 
 @asynccontextmanager

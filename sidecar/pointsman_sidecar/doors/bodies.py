@@ -2,7 +2,7 @@
 
 import asyncio
 
-from aiohttp import hdrs, web
+from aiohttp import HttpVersion11, hdrs, web
 
 from pointsman_sidecar.contract.codings import CODINGS, CodingError, decoded
 from pointsman_sidecar.contract.json_form import Unread
@@ -29,6 +29,10 @@ async def read_body(request: web.Request, *, most: int) -> bytes | Unread:
     declared = request.content_length
     if declared is not None and declared > most:
         return Unread(size=declared)
+    if request.version >= HttpVersion11 and request.headers.get(hdrs.EXPECT, "").lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        # The answer has not begun by that.
+        request.writer.output_size = 0
     received = bytearray()
     try:
         async for piece in request.content.iter_any():
@@ -42,6 +46,10 @@ async def read_body(request: web.Request, *, most: int) -> bytes | Unread:
     if coding == "identity":
         return bytes(received)
     return await _decoded(bytes(received), coding, most=most)
+
+
+async def when_read(_: web.Request) -> None:
+    """Expect nothing yet: a body that is refused by its size is not asked for, and `read_body` asks for all others."""
 
 
 async def _decoded(raw: bytes, coding: str, *, most: int) -> bytes | Unread:

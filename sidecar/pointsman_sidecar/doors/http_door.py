@@ -10,6 +10,7 @@ from aiohttp.typedefs import Middleware
 
 from pointsman_sidecar.completing.completions import Completions
 from pointsman_sidecar.contract import json
+from pointsman_sidecar.doors.bodies import when_read
 from pointsman_sidecar.doors.http_completions import HttpCompletions
 from pointsman_sidecar.doors.http_models import HttpModels
 from pointsman_sidecar.doors.http_protocol import HttpRunner
@@ -37,9 +38,9 @@ async def http_door(
     serve, models = HttpCompletions(completions, reading=reading, log=log), HttpModels(completions)
     app.add_routes(
         [
-            web.post("/v1/chat/completions", serve.chat),
-            web.post("/v1/responses", serve.responses),
-            web.post("/v1/embeddings", serve.embeddings),
+            web.post("/v1/chat/completions", serve.chat, expect_handler=when_read),
+            web.post("/v1/responses", serve.responses, expect_handler=when_read),
+            web.post("/v1/embeddings", serve.embeddings, expect_handler=when_read),
             web.get("/v1/models", models.listed),
             web.get("/v1/models/{id:.+}", models.shown),
         ]

@@ -125,6 +125,21 @@ async def test_a_body_that_says_that_it_is_too_large_is_not_waited_for(sidecar: 
     assert b"the request has 104,857,600 bytes and policy shop/support allows 4,194,304" in said
 
 
+@pytest.mark.parametrize(("size", "first"), [(100, b"100"), (104857600, b"413")])
+async def test_a_body_is_asked_for_only_where_it_may_come(sidecar: Sidecar, size: int, first: bytes) -> None:
+    address = urlsplit(sidecar.http_url)
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    writer.write(
+        b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\n"
+        b"content-type: application/json\r\ncontent-length: " + str(size).encode() + b"\r\n\r\n"
+    )
+
+    said = await reader.readuntil(b"\r\n")
+
+    writer.close()
+    assert said.split()[1] == first
+
+
 @pytest.mark.parametrize(
     ("sent", "why"),
     [
