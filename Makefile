@@ -71,6 +71,14 @@ bench: $(VENV)/.installed ## Measure what a request costs, through both doors (2
 bench-peers: $(VENV)/.installed ## The same beside LiteLLM, Portkey and TensorZero, installed into the cache (6 minutes; needs Node).
 	@PYTHONPATH=tests:bench/shared:bench/requests $(BIN)/python -m speed --peers $(ARGS)
 
+.PHONY: fuzz
+fuzz: $(VENV)/.installed ## Send 100,000 hostile requests through both doors of a sidecar (10 minutes; ARGS='--cases 2000 --seed 1').
+	@PYTHONPATH=tests:bench/hardening $(BIN)/python -m hostile $(ARGS)
+
+.PHONY: soak
+soak: $(VENV)/.installed ## Hold a sidecar at half of what it can do while its providers fail (10 minutes; ARGS='--minutes 1').
+	@PYTHONPATH=tests:bench/hardening $(BIN)/python -m soak $(ARGS)
+
 .PHONY: images
 images: $(VENV)/.installed ## Build the images of both planes, with docker, podman or buildah.
 	@$(BIN)/python images/build.py

@@ -12,6 +12,9 @@ MOST_PARTS = 50_000
 MOST_VALUES = 500_000
 # What is counted at a time, so that another thread may run in between.
 _WINDOW = 64 * 1024
+# How a field is written, and how many bytes those have whose size is fixed.
+_VARINT, _LENGTH = 0, 2
+_SIZES = {1: 8, 5: 4}
 _CONTINUES, _SEVEN_BITS, _LONGEST_VARINT = 0x80, 0x7F, 10
 
 
@@ -30,13 +33,18 @@ def check_json(raw: bytes) -> None:
     Raises:
         TooManyPartsError: it has too many.
     """
-    if b"\\" in raw:
-        # Without what is escaped, every quotation mark begins a text or ends one.
-        raw = raw.replace(b"\\\\", b"").replace(b'\\"', b"")
-    parts = values = 0
+    parts = values = start = 0
     within = False
-    for start in range(0, len(raw), _WINDOW):
-        pieces = raw[start : start + _WINDOW].split(b'"')
+    while start < len(raw):
+        window = raw[start : start + _WINDOW]
+        if window.endswith(b"\\") and (len(window) - len(window.rstrip(b"\\"))) % 2:
+            # What it escapes belongs to it.
+            window = raw[start : start + _WINDOW + 1]
+        start += len(window)
+        if b"\\" in window:
+            # Without what is escaped, every quotation mark begins a text or ends one.
+            window = window.replace(b"\\\\", b"").replace(b'\\"', b"")
+        pieces = window.split(b'"')
         outside = b"".join(pieces[1 if within else 0 :: 2])
         within ^= len(pieces) % 2 == 0
         parts += outside.count(b":") + outside.count(b"{") + outside.count(b"[")
@@ -59,27 +67,24 @@ def check_message(raw: bytes, descriptor: Descriptor) -> None:
     within = [(0, len(raw), descriptor)]
     while within:
         place, end, known = within.pop()
+        numbers = known.fields_by_number
         while place < end:
             fields += 1
             if fields > MOST_PARTS:
                 raise TooManyPartsError(MOST_PARTS, "fields")
-            tag, place = _varint(raw, place)
-            match tag & 7:
-                case 0:
-                    _, place = _varint(raw, place)
-                case 1:
-                    place += 8
-                case 5:
-                    place += 4
-                case 2:
-                    size, place = _varint(raw, place)
-                    field: FieldDescriptor | None = known.fields_by_number.get(tag >> 3)
-                    if field is not None and field.message_type is not None:
-                        within.append((place, min(place + size, end), field.message_type))
-                    place += size
-                case _:
-                    # Groups, whose fields come one after the other like all others, and what does not exist.
-                    continue
+            tag, place = _varint(raw, place) if raw[place] >= _CONTINUES else (raw[place], place + 1)
+            kind = tag & 7
+            if kind == _LENGTH:
+                size, place = _varint(raw, place)
+                field: FieldDescriptor | None = numbers.get(tag >> 3)
+                if size and field is not None and field.message_type is not None:
+                    within.append((place, min(place + size, end), field.message_type))
+                place += size
+            elif kind == _VARINT:
+                _, place = _varint(raw, place)
+            else:
+                # The fields of groups come one after the other like all others, and what does not exist is passed over.
+                place += _SIZES.get(kind, 0)
 
 
 def _varint(raw: bytes, place: int) -> tuple[int, int]:

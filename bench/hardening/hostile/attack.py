@@ -10,13 +10,13 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from hostile.cases import CANARY
-from hostile.subjects import Held, Subject, subjects
+from hostile.subjects import Held, Subject, said_by, subjects
 from hostile.watching import Watched, watching
 from support.waiting import until
 
 # What the attacked sidecar is asked first, as many ordinary requests as these of all cases: what follows is compared to
 # this, for whoever asks a lot makes others wait, whatever is asked.
-_ORDINARY = 0.05
+_ORDINARY = 0.1
 _SETTLED = 30.0
 _MOST_GROWTH = 1.5
 _STALL = 0.05
@@ -95,8 +95,7 @@ async def _send(
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
     try:
-        assert process.stdout is not None
-        async for raw in process.stdout:
+        async for raw in said_by(process):
             line = json.loads(raw)
             if "finding" in line:
                 run.findings.append(line)
@@ -157,7 +156,10 @@ def _latencies(name: str, watched: Watched, *, since: float, until: float) -> di
         if took:
             found[f"{name}, {door}"] = {
                 "completions": len(took),
-                **{f"p{share:g}": 1000 * took[min(len(took) - 1, int(len(took) * share / 100))] for share in (50, 99, 99.9)},
+                **{
+                    f"p{share:g}": 1000 * took[min(len(took) - 1, int(len(took) * share / 100))]
+                    for share in (50, 99, 99.9)
+                },
                 "max": 1000 * took[-1],
                 "above 50 ms": sum(1 for each in took if each > _STALL),
             }
@@ -172,7 +174,9 @@ def _slowest(watched: Watched, times: list[dict[str, Any]]) -> list[dict[str, An
             "door": door,
             "ms": 1000 * took,
             "beside": [
-                f"{line['case']}: {line['what']}" for line in times if line["begun"] < begun + took and line["ended"] > begun
+                f"{line['case']}: {line['what']}"
+                for line in times
+                if line["begun"] < begun + took and line["ended"] > begun
             ],
         }
         for took, begun, door in sorted(all_, reverse=True)[:10]

@@ -1,7 +1,10 @@
 """Cases for the gRPC door: messages for its methods, and bytes that are no call at all."""
 
+from collections.abc import Mapping, Sequence
 from random import Random
+from typing import Any
 
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from hostile.cases import CANARY, GrpcCase, Http2Case
@@ -20,6 +23,13 @@ _OTHERS = (
 )
 _TEXTS = ("", "x" * 600, "\x00", "\U0001f600" * 200, "x" * 300_000, "../..", CANARY)
 _INTEGERS = (-(2**63), -1, 0, 2**31 - 1, 2**63 - 1)
+_VALUES: Mapping[int, Sequence[object]] = {
+    FieldDescriptor.CPPTYPE_STRING: _TEXTS,
+    FieldDescriptor.CPPTYPE_BOOL: (True,),
+    FieldDescriptor.CPPTYPE_ENUM: (0, 1, 2, 99, -1),
+    FieldDescriptor.CPPTYPE_DOUBLE: (float("nan"), float("inf"), -1.0, 1e308),
+    FieldDescriptor.CPPTYPE_INT32: (-1, 0, 2**31 - 1),
+}
 _JSON = (
     *(b"{", b"[]", b"\xff", b"{}", b'{"model":1}', b'{"a":NaN}', b'{"a":"\\ud800"}', b'{"a":' * 3000, b"[" * 49_000),
     *(b'{"a":[' + b"0," * 60_000 + b"0]}", b"{" + b'"a":0,' * 60_000 + b'"b":1}', b'{"a":1e999}', b"nul", b'""'),
@@ -33,7 +43,9 @@ def grpc_case(random: Random) -> GrpcCase | Http2Case:
         return _http2(random)
     if draw < 0.14:
         path = random.choice(_OTHERS)
-        return GrpcCase(what="another method", path=path, message=random.randbytes(random.choice([0, 5, 100])), streams=False)
+        return GrpcCase(
+            what="another method", path=path, message=random.randbytes(random.choice([0, 5, 100])), streams=False
+        )
     method = random.choice(_METHODS)
     message = _heavy(random) if draw > 0.995 else _message(random)
     return GrpcCase(
@@ -93,43 +105,34 @@ def _request(random: Random) -> completions_pb2.CompleteRequest:
 
 def _mutate(message: Message, random: Random) -> None:
     """Set one of its fields, or one within, to what it is seldom."""
-    fields = list(message.DESCRIPTOR.fields)
-    if not fields:
+    if not message.DESCRIPTOR.fields:
         return
+    fields: list[Any] = list(message.DESCRIPTOR.fields)
     field = random.choice(fields)
-    if field.message_type is not None and not field.message_type.GetOptions().map_entry:
-        inner = getattr(message, field.name)
-        if not field.is_repeated:
-            inner.SetInParent()
-        elif not inner or random.random() < 0.3:
-            for _ in range(random.choice([1, 3, 300])):
-                inner.add()
-        _mutate(inner if not field.is_repeated else random.choice(inner), random)
-        return
-    if field.message_type is not None:
+    held = getattr(message, field.name)
+    if field.message_type is None:
+        value = _value(field, random)
+        if field.is_repeated:
+            held.extend([value] * random.choice([1, 10, 500]))
+        else:
+            setattr(message, field.name, value)
+    elif field.message_type.GetOptions().map_entry:
         for number in range(random.choice([1, 70, 3000])):
-            getattr(message, field.name)[f"k{number}" + random.choice(_TEXTS[:3])] = random.choice(_TEXTS[:4])
-        return
-    value: object
-    match field.cpp_type:
-        case field.CPPTYPE_STRING if field.type == field.TYPE_BYTES:
-            value = random.choice([*_JSON, random.randbytes(40)])
-        case field.CPPTYPE_STRING:
-            value = random.choice(_TEXTS)
-        case field.CPPTYPE_BOOL:
-            value = True
-        case field.CPPTYPE_ENUM:
-            value = random.choice([0, 1, 2, 99, -1])
-        case field.CPPTYPE_DOUBLE:
-            value = random.choice([float("nan"), float("inf"), -1.0, 1e308])
-        case field.CPPTYPE_INT32:
-            value = random.choice([-1, 0, 2**31 - 1])
-        case _:
-            value = random.choice(_INTEGERS)
-    if field.is_repeated:
-        getattr(message, field.name).extend([value] * random.choice([1, 10, 500]))
+            held[f"k{number}" + random.choice(_TEXTS[:3])] = random.choice(_TEXTS[:4])
+    elif field.is_repeated:
+        if not held or random.random() < 0.3:
+            for _ in range(random.choice([1, 3, 300])):
+                held.add()
+        _mutate(random.choice(held), random)
     else:
-        setattr(message, field.name, value)
+        held.SetInParent()
+        _mutate(held, random)
+
+
+def _value(field: FieldDescriptor, random: Random) -> object:
+    if field.type == field.TYPE_BYTES:
+        return random.choice([*_JSON, random.randbytes(40)])
+    return random.choice(_VALUES.get(field.cpp_type, _INTEGERS))
 
 
 def _heavy(random: Random) -> bytes:
@@ -163,38 +166,25 @@ def _metadata(random: Random) -> tuple[tuple[str, str | bytes], ...]:
 
 
 def _http2(random: Random) -> Http2Case:
-    preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-    settings = _frame(4, 0, 0, b"")
-    call = _headers("/pointsman_api.v1.Completions/Complete")
-    match random.randrange(7):
-        case 0:
-            # Rapid reset: calls that are taken back as soon as they are made.
-            resets = b"".join(
-                _frame(1, 4, stream, call) + _frame(3, 0, stream, b"\0\0\0\x08") for stream in range(1, 400, 2)
-            )
-            return Http2Case(what="200 calls that are reset at once", sent=preface + settings + resets)
-        case 1:
-            return Http2Case(what="random frames", sent=preface + settings + random.randbytes(300))
-        case 2:
-            data = b"\0" + (1000).to_bytes(4, "big") + b"short"
-            return Http2Case(
-                what="a message that breaks off",
-                sent=preface + settings + _frame(1, 4, 1, call) + _frame(0, 1, 1, data),
-            )
-        case 3:
-            data = b"\0" + (2**32 - 1).to_bytes(4, "big")
-            return Http2Case(
-                what="a message of 4 GiB, by its own word",
-                sent=preface + settings + _frame(1, 4, 1, call) + _frame(0, 0, 1, data),
-            )
-        case 4:
-            pings = b"".join(_frame(6, 0, 0, bytes(8)) for _ in range(300))
-            return Http2Case(what="a flood of pings", sent=preface + settings + pings)
-        case 5:
-            flood = b"".join(_frame(4, 0, 0, b"\0\x04\0\0\xff\xff") for _ in range(300))
-            return Http2Case(what="a flood of settings", sent=preface + flood)
-        case _:
-            return Http2Case(what="no HTTP/2", sent=random.randbytes(random.choice([1, 24, 500])))
+    begin = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + _frame(4, 0, 0, b"")
+    call = _frame(1, 4, 1, _headers("/pointsman_api.v1.Completions/Complete"))
+    # Calls that are taken back as soon as they are made.
+    resets = b"".join(
+        call[:5] + stream.to_bytes(4, "big") + call[9:] + _frame(3, 0, stream, b"\0\0\0\x08")
+        for stream in range(1, 100, 2)
+    )
+    what, sent = random.choice(
+        [
+            ("50 calls that are reset at once", begin + resets),
+            ("random frames", begin + random.randbytes(300)),
+            ("a message that breaks off", begin + call + _frame(0, 1, 1, b"\0" + (1000).to_bytes(4, "big") + b"short")),
+            ("a message of 4 GiB, by its own word", begin + call + _frame(0, 0, 1, b"\0\xff\xff\xff\xff")),
+            ("a flood of pings", begin + _frame(6, 0, 0, bytes(8)) * 300),
+            ("a flood of settings", begin + _frame(4, 0, 0, b"\0\x04\0\0\xff\xff") * 300),
+            ("no HTTP/2", random.randbytes(random.choice([1, 24, 500]))),
+        ]
+    )
+    return Http2Case(what=what, sent=sent)
 
 
 def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:

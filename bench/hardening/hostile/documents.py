@@ -47,7 +47,13 @@ def chat(random: Random) -> dict[str, Any]:
     }
     if random.random() < 0.3:
         body["messages"].append(
-            {"role": "user", "content": [{"type": "text", "text": CANARY}, {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}]}
+            {
+                "role": "user",
+                "content": [
+                    {"type": "text", "text": CANARY},
+                    {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}},
+                ],
+            }
         )
     if random.random() < 0.3:
         body |= {"stream": True, "stream_options": {"include_usage": True}}
@@ -110,7 +116,9 @@ def mutated(document: Any, random: Random) -> Any:
 
 
 def _places(document: Any) -> Any:
-    items = document.items() if isinstance(document, dict) else enumerate(document) if isinstance(document, list) else ()
+    items = (
+        document.items() if isinstance(document, dict) else enumerate(document) if isinstance(document, list) else ()
+    )
     for key, value in list(items):
         yield document, key
         yield from _places(value)
@@ -174,7 +182,9 @@ def _long(raw: bytes, random: Random) -> bytes:
 
 
 def _digits(raw: bytes, random: Random) -> bytes:
-    number = random.choice([b"1" * 5_000, b"1" * 400_000, b"1e999999", b"-" + b"9" * 30, b"0." + b"1" * 9_000, b"1E400"])
+    number = random.choice(
+        [b"1" * 5_000, b"1" * 400_000, b"1e999999", b"-" + b"9" * 30, b"0." + b"1" * 9_000, b"1E400"]
+    )
     name = random.choice([b"max_tokens", b"n", b"seed", b"temperature", b"x", b"max_output_tokens"])
     return raw[:-1] + b',"' + name + b'":' + number + b"}"
 
@@ -186,7 +196,23 @@ def _recoded(raw: bytes, random: Random) -> bytes:
 
 _SNIPPETS = (
     *(b"NaN", b"Infinity", b"-Infinity", b"\xff\xfe", b"\xed\xa0\x80", b'"\\ud800"', b"\\ud83d", b"\x00", b"/*", b"//"),
-    *(b",,", b"{", b"}", b"[", b"]", b'"', b"\\", b"0x10", b"'", b"undefined", b"\xc3", b"\xf0\x9f", b'"\\x"', b"+1", b"01"),
+    *(
+        b",,",
+        b"{",
+        b"}",
+        b"[",
+        b"]",
+        b'"',
+        b"\\",
+        b"0x10",
+        b"'",
+        b"undefined",
+        b"\xc3",
+        b"\xf0\x9f",
+        b'"\\x"',
+        b"+1",
+        b"01",
+    ),
 )
 _TEXT_CHANGES: tuple[Callable[[bytes, Random], bytes], ...] = (
     *(_cut, _cut, _cut, _flipped, _flipped, _flipped, _inserted, _inserted, _inserted, _inserted, _inserted),

@@ -71,7 +71,7 @@ class Subject:
 
 def _target(link: Path) -> str:
     try:
-        return os.readlink(link)
+        return str(link.readlink())
     except OSError:
         return ""
 
@@ -79,6 +79,13 @@ def _target(link: Path) -> str:
 def _status(pid: int, name: str) -> int:
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return int(next(line for line in lines if line.startswith(f"{name}:")).split()[1])
+
+
+def said_by(process: asyncio.subprocess.Process) -> asyncio.StreamReader:
+    """The standard output of a process that was started with a pipe for it."""
+    if process.stdout is None:
+        raise RuntimeError("the process was started without a pipe for its output")
+    return process.stdout
 
 
 @asynccontextmanager
@@ -93,8 +100,7 @@ async def stub_process() -> AsyncIterator[str]:
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
     try:
-        assert process.stdout is not None
-        line = await process.stdout.readline()
+        line = await said_by(process).readline()
         yield line.decode().split()[-1]
     finally:
         if process.returncode is None:

@@ -13,13 +13,27 @@ _PATHS = {"/v1/chat/completions": chat, "/v1/responses": response, "/v1/embeddin
 _HUNDRED_MEGABYTES = 100_000_000
 _ODD_PATHS = (
     *(b"/", b"/v1", b"/v1/", b"//v1/models", b"/v1/models/%ff", b"/v1/models/%00", b"/v1/models/../x", b"*", b"/%"),
-    *(b"/v1/models/" + b"a" * 4000, b"/v1/models/%ed%a0%80", b"/v1/chat/completions?x=%ff", b"/v1/models/a\xff", b"/\xff"),
+    *(
+        b"/v1/models/" + b"a" * 4000,
+        b"/v1/models/%ed%a0%80",
+        b"/v1/chat/completions?x=%ff",
+        b"/v1/models/a\xff",
+        b"/\xff",
+    ),
     *(b"http://x/v1/models", b"x", b"/v1/chat/completions/", b"/v1/models/" + CANARY.encode(), b"/v1/models/auto"),
 )
 _OWN = ("user", "session", "severity", "metadata", "decision", "x")
 _ODD_VALUES = (
     *(b"", b"high", b"body", b"{", b'{"a":"b"}', b'{"a":1}', b'{"a":' * 500, b"\xff", b"\xed\xa0\x80", b"x" * 600),
-    *(b'"\\ud800"', b'{"a":"\\ud800"}', b"x" * 7000, "é".encode(), b"a\tb", b"[]", b"{" + b'"a":"b",' * 800 + b'"c":""}'),
+    *(
+        b'"\\ud800"',
+        b'{"a":"\\ud800"}',
+        b"x" * 7000,
+        "é".encode(),
+        b"a\tb",
+        b"[]",
+        b"{" + b'"a":"b",' * 800 + b'"c":""}',
+    ),
 )
 
 
@@ -54,8 +68,19 @@ def _request(
 ) -> bytes:
     size = str(len(body)).encode() if length is None else length
     return (
-        method + b" " + target + b" HTTP/1.1\r\nhost: door\r\nconnection: close\r\nauthorization: Bearer " + CANARY.encode()
-        + b"\r\ncontent-type: " + content_type + b"\r\ncontent-length: " + size + b"\r\n" + headers + b"\r\n" + body
+        method
+        + b" "
+        + target
+        + b" HTTP/1.1\r\nhost: door\r\nconnection: close\r\nauthorization: Bearer "
+        + CANARY.encode()
+        + b"\r\ncontent-type: "
+        + content_type
+        + b"\r\ncontent-length: "
+        + size
+        + b"\r\n"
+        + headers
+        + b"\r\n"
+        + body
     )
 
 
@@ -77,7 +102,14 @@ def _headers(random: Random) -> HttpCase:
     path, body = _made(random)
     match random.randrange(5):
         case 0:
-            kinds = [b"text/plain", b"", b"application/json; charset=utf-16", b"multipart/form-data", b"\xff", b"a" * 5000]
+            kinds = [
+                b"text/plain",
+                b"",
+                b"application/json; charset=utf-16",
+                b"multipart/form-data",
+                b"\xff",
+                b"a" * 5000,
+            ]
             sent = _request(body, target=path.encode(), content_type=random.choice(kinds))
             return HttpCase(what="another content type", sent=sent)
         case 1:
@@ -89,7 +121,9 @@ def _headers(random: Random) -> HttpCase:
         case _:
             value = random.choice(_ODD_VALUES)
             name = random.choice(_OWN).encode()
-            own = b"x-pointsman-" + name + b": " + value + b"\r\ntraceparent: " + random.choice(_ODD_VALUES[:6]) + b"\r\n"
+            own = (
+                b"x-pointsman-" + name + b": " + value + b"\r\ntraceparent: " + random.choice(_ODD_VALUES[:6]) + b"\r\n"
+            )
             return HttpCase(what="a header of ours", sent=_request(body, target=path.encode(), headers=own))
 
 
@@ -118,8 +152,10 @@ def _wire(random: Random) -> HttpCase:
             _request(body, length=b"+5"),
             _request(body, length=b"9" * 30),
             _request(body, length=b"1, 1"),
-            whole.replace(b"content-length", b"x-none") .replace(b"\r\n\r\n", b"\r\n" + chunked + b"\r\n", 1),
-            whole.replace(b"HTTP/1.1", random.choice([b"HTTP/2.0", b"HTTP/0.9", b"HTTP/1.1x", b"http/1.1", b"HTTP/1.0"]), 1),
+            whole.replace(b"content-length", b"x-none").replace(b"\r\n\r\n", b"\r\n" + chunked + b"\r\n", 1),
+            whole.replace(
+                b"HTTP/1.1", random.choice([b"HTTP/2.0", b"HTTP/0.9", b"HTTP/1.1x", b"http/1.1", b"HTTP/1.0"]), 1
+            ),
             whole.replace(b"\r\n", b"\n"),
             whole.replace(b"host: door\r\n", b"host: a\r\nhost: b\r\n", 1),
             whole.replace(b"POST", random.choice([b"P\x00ST", b"\xffPOST", b"POST\t", CANARY.encode()]), 1),
@@ -131,7 +167,9 @@ def _wire(random: Random) -> HttpCase:
             _request(body, headers=b"expect: 100-continue\r\n"),
             _request(body, headers=b"expect: " + CANARY.encode() + b"\r\n"),
             _request(b"zz\r\n" + body, headers=chunked).replace(b"content-length", b"x-length", 1),
-            _request(b"%x;%s\r\n" % (len(body), b"e" * 20_000) + body, headers=chunked).replace(b"content-length", b"x-l", 1),
+            _request(b"%x;%s\r\n" % (len(body), b"e" * 20_000) + body, headers=chunked).replace(
+                b"content-length", b"x-l", 1
+            ),
             whole + whole + whole,
         ]
     )

@@ -1,4 +1,4 @@
-"""Sends cases, and judges what comes back. A process of its own: `python -m hostile.sending`, a line of JSON for each finding."""
+"""Sends cases, and judges what comes back. A process of its own, which says what it finds in lines of JSON."""
 
 import argparse
 import asyncio
@@ -30,7 +30,7 @@ _CODES = {
 _MOST_WAITING = 4
 
 
-class Finding(Exception):
+class FindingError(Exception):
     """A case was answered as none should be."""
 
 
@@ -66,7 +66,7 @@ class Sender:
                     try:
                         async with asyncio.timeout(_PATIENCE):
                             outcome = await self._send(case, channel)
-                    except Finding as finding:
+                    except FindingError as finding:
                         outcome = "FINDING"
                         log({"finding": str(finding), "case": number, "what": case.what})
                     except TimeoutError:
@@ -140,30 +140,39 @@ async def _until_silence(reader: asyncio.StreamReader) -> bytes:
 
 
 def _judged(said: bytes, case: HttpCase) -> str:
+    """What came of it, in a word or two.
+
+    Raises:
+        FindingError: it should not have.
+    """
     head, _, body = said.partition(b"\r\n\r\n")
     if head.startswith((b"HTTP/1.1 100 ", b"HTTP/1.0 100 ")):
         head, _, body = body.partition(b"\r\n\r\n")
     if not head:
         if case.answer is Answer.ANY:
             return "HTTP closed or silent"
-        raise Finding("the connection ended without an answer")
+        raise FindingError("the connection ended without an answer")
     status = int(head.split(maxsplit=2)[1])
     if status == 200:
         return "HTTP 200"
     if status == 503 and b'"no_model_answered"' in body:
         return "HTTP 503 no_model_answered"
     if status not in _REFUSALS:
-        raise Finding(f"status {status}: {body[:300]!r}")
+        raise FindingError(f"status {status}: {body[:300]!r}")
     if case.answer is Answer.SHAPED or body:
-        try:
-            error = json.loads(body[: _length(head)])["error"]
-        except (ValueError, KeyError, TypeError):
-            raise Finding(f"status {status} without OpenAI's shape: {body[:300]!r}") from None
-        if set(error) != {"message", "type", "param", "code"} or not error["message"].strip():
-            raise Finding(f"status {status} without a sentence: {error}")
-        if "Traceback" in error["message"] or len(body) > 20_000:
-            raise Finding(f"status {status} with no sentence: {body[:300]!r}")
+        _check_shape(status, body[: _length(head)])
     return f"HTTP {status}"
+
+
+def _check_shape(status: int, body: bytes) -> None:
+    try:
+        error = json.loads(body)["error"]
+    except (ValueError, KeyError, TypeError):
+        raise FindingError(f"status {status} without OpenAI's shape: {body[:300]!r}") from None
+    if set(error) != {"message", "type", "param", "code"} or not error["message"].strip():
+        raise FindingError(f"status {status} without a sentence: {error}")
+    if "Traceback" in error["message"] or len(body) > 20_000:
+        raise FindingError(f"status {status} with no sentence: {body[:300]!r}")
 
 
 def _length(head: bytes) -> int | None:
@@ -181,8 +190,8 @@ async def _call(case: GrpcCase, channel: grpc.aio.Channel) -> str:
             async for _ in call(case.message, metadata=case.metadata):
                 pass
         elif case.path.endswith("/Watch"):
-            watching = channel.unary_stream(case.path)(case.message, timeout=0.3)
-            async for _ in watching:
+            watch: Any = channel.unary_stream(case.path)
+            async for _ in watch(case.message, timeout=0.3):
                 pass
         else:
             await call(case.message, metadata=case.metadata, timeout=_PATIENCE)
@@ -193,7 +202,7 @@ async def _call(case: GrpcCase, channel: grpc.aio.Channel) -> str:
         if code is grpc.StatusCode.UNAVAILABLE and "no model answered" in told:
             return "gRPC UNAVAILABLE no model answered"
         if code not in _CODES or not told.strip() or "Traceback" in told:
-            raise Finding(f"{code.name}: {told[:300]}") from None
+            raise FindingError(f"{code.name}: {told[:300]}") from None
         return f"gRPC {code.name}"
     return "gRPC OK"
 

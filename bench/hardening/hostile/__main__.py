@@ -23,10 +23,12 @@ def main() -> int:
     parser.add_argument("--cases", type=int, default=100_000, help="how many (default: 100000)")
     parser.add_argument("--seed", type=int, help="which cases they are (default: drawn, and printed)")
     parser.add_argument("--case", type=int, help="send this one alone, as a finding names it")
-    parser.add_argument("--output", type=Path, default=Path("bench/results/hostile"), help="the folder for results.json")
+    parser.add_argument(
+        "--output", type=Path, default=Path("bench/results/hostile"), help="the folder for results.json"
+    )
     given = parser.parse_args()
     seed = secrets.randbits(32) if given.seed is None else given.seed
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
     console.print(f"Seed {seed}")
     first, cases = (0, given.cases) if given.case is None else (given.case, 1)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -68,7 +70,11 @@ def show(run: Run, console: Console) -> None:
             f"{run.after.in_flight:g} completions in flight at the end"
         )
     for found in run.findings[:_MOST_SHOWN]:
-        where = "" if "case" not in found else f" ({found['what']}; make fuzz ARGS='--seed {run.seed} --case {found['case']}')"
+        where = (
+            ""
+            if "case" not in found
+            else f" ({found['what']}; make fuzz ARGS='--seed {run.seed} --case {found['case']}')"
+        )
         console.print(f"FOUND: {found['finding']}{where}", markup=False)
     if len(run.findings) > _MOST_SHOWN:
         console.print(f"and {len(run.findings) - _MOST_SHOWN} more: see the results")
