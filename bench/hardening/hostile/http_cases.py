@@ -22,7 +22,7 @@ _ODD_PATHS = (
     ),
     *(b"http://x/v1/models", b"x", b"/v1/chat/completions/", b"/v1/models/" + CANARY.encode(), b"/v1/models/auto"),
 )
-_OWN = ("user", "session", "severity", "metadata", "decision", "x")
+_OWN = ("user", "session", "severity", "priority", "metadata", "decision", "x")
 _ODD_VALUES = (
     *(b"", b"high", b"body", b"{", b'{"a":"b"}', b'{"a":1}', b'{"a":' * 500, b"\xff", b"\xed\xa0\x80", b"x" * 600),
     *(

@@ -22,7 +22,7 @@ def take_short_turns() -> None:
 
 
 class Reading:
-    """Threads for what is large. A context manager: leaving it waits for what is being read."""
+    """Threads for what is large. Close it when nobody serves any more."""
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="reading")
