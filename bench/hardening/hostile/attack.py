@@ -50,8 +50,8 @@ async def attack(*, seed: int, first: int, cases: int, progress: Callable[[int, 
         before = await attacked.held()
         times: list[dict[str, Any]] = []
         async with (
-            watching(http_url=attacked.process.http_url, address=attacked.process.address) as watched,
-            watching(http_url=left.process.http_url, address=left.process.address) as control,
+            watching(http_url=attacked.http_url, address=attacked.address) as watched,
+            watching(http_url=left.http_url, address=left.address) as control,
         ):
             begun = time.monotonic()
             ordinary = Run(seed=seed, cases=0)
@@ -89,7 +89,7 @@ async def _send(
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "hostile.sending", "--seed", str(run.seed)),
         *("--first", str(numbers.start), "--end", str(numbers.stop)),
-        *("--http", attacked.http, "--grpc", attacked.process.address, *options),
+        *("--http", attacked.http, "--grpc", attacked.address, *options),
         stdout=asyncio.subprocess.PIPE,
         limit=2**20,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},

@@ -29,16 +29,19 @@ class Held:
     in_flight: float
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Subject:
-    """A sidecar's process."""
+    """A sidecar's process, and where its doors and its metrics are."""
 
     process: SidecarProcess
+    http_url: str
+    address: str
+    status_url: str
 
     @property
     def http(self) -> str:
         """Where its HTTP door is."""
-        return self.process.http_url.removeprefix("http://").removesuffix("/v1")
+        return self.http_url.removeprefix("http://").removesuffix("/v1")
 
     @property
     def alive(self) -> bool:
@@ -58,7 +61,7 @@ class Subject:
 
     async def held(self) -> Held:
         """All that it holds."""
-        async with aiohttp.ClientSession() as session, session.get(f"{self.process.status_url}/metrics") as response:
+        async with aiohttp.ClientSession() as session, session.get(f"{self.status_url}/metrics") as response:
             lines = (await response.text()).splitlines()
         in_flight = next(line for line in lines if line.startswith("pointsman_completions_in_flight "))
         return Held(
@@ -117,7 +120,9 @@ async def subject(content: snapshot_pb2.Snapshot) -> AsyncIterator[Subject]:
         connection.send(access=control_pb2.AccessUpdate(providers=access))
         connection.send(snapshot=update(content))
         await connection.answer()
-        yield Subject(process=process)
+        yield Subject(
+            process=process, http_url=process.http_url, address=process.address, status_url=process.status_url
+        )
 
 
 @asynccontextmanager

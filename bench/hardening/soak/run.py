@@ -96,10 +96,10 @@ async def soak(*, seconds: float, measuring: float, progress: Callable[[float, s
         )
         async with subject(content) as soaked:
             start = await soaked.held()
-            async with loading(http_url=soaked.process.http_url, address=soaked.process.address) as load:
+            async with loading(http_url=soaked.http_url, address=soaked.address) as load:
                 found.capacity = await _capacity(load, measuring)
             found.rate = found.capacity / 2
-            async with loading(http_url=soaked.process.http_url, address=soaked.process.address) as load:
+            async with loading(http_url=soaked.http_url, address=soaked.address) as load:
                 await _faults(base_url, FAULTS)
                 found.before = await soaked.held()
                 await _steadily(found, soaked, load, progress)
@@ -168,7 +168,7 @@ async def _faults(base_url: str, faults: tuple[dict[str, Any], ...]) -> None:
 async def _attempts(soaked: Subject) -> dict[str, float]:
     """Calls to providers by their outcome, as the sidecar's metrics count them."""
     counted: dict[str, float] = {}
-    async with aiohttp.ClientSession() as session, session.get(f"{soaked.process.status_url}/metrics") as response:
+    async with aiohttp.ClientSession() as session, session.get(f"{soaked.status_url}/metrics") as response:
         for line in (await response.text()).splitlines():
             if line.startswith("pointsman_attempts_total{"):
                 outcome = line.partition('outcome="')[2].partition('"')[0]
