@@ -11,8 +11,8 @@ _Read = TypeVar("_Read")
 _AT_ONCE = 16 * 1024
 # They take turns with the event loop, and the more there are, the longer it waits for its own.
 _THREADS = 2
-# How long each of them keeps the event loop waiting whenever the loop has something to do. Python's own 5 ms would add
-# up: one completion has a dozen such times.
+# How long a thread keeps the event loop waiting whenever the loop has something to do: one that reads, or the
+# one that translates spans. Python's own 5 ms would add up: one completion has a dozen such times.
 _TURN = 0.0005
 
 
