@@ -1,0 +1,47 @@
+"""How much to grant of what is free.
+
+A grant never takes more than half of what is free, divided by all who hold blocks of the account: so blocks shrink as
+the budget does, and whoever comes later still finds something. In the last 5 % of a budget, holders are also told how
+much
+they may keep without using it: so what is held there comes back to those who use it, and what is left over at the end
+is a few reservations.
+"""
+
+from dataclasses import dataclass
+
+# The part of a budget at its end in which holders give back what they do not use: one in so many.
+TAIL = 20
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wish:
+    """What a holder wants for a block, beyond what it was granted: all of `wanted`, to go on for a while.
+
+    Attributes:
+        needed: what a request waits for. Less would be of no use to it.
+        least: the largest reservation of late. Grants below it would only come one after the other.
+    """
+
+    wanted: int
+    needed: int = 0
+    least: int = 0
+
+
+def grant(wish: Wish, *, free: int, holders: int) -> int:
+    """How much to grant, of what is free: 0 where it would be of no use."""
+    if free <= 0 or wish.wanted <= 0:
+        return 0
+    ask = max(wish.wanted, wish.needed)
+    give = min(ask, free, max(wish.needed, fair(free=free, holders=holders)))
+    enough = wish.needed if wish.needed > 0 else min(wish.least, ask)
+    return give if give >= enough else 0
+
+
+def fair(*, free: int, holders: int) -> int:
+    """The share of one holder among so many."""
+    return max(0, free) // (2 * max(1, holders))
+
+
+def is_tail(*, free: int, limit: int) -> bool:
+    """Whether the budget is in its last 5 %."""
+    return free * TAIL < limit

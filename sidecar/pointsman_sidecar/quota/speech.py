@@ -1,0 +1,265 @@
+"""`Speech`: what is said to the ledger and when, and what its answers change.
+
+One call is under way at a time. Each says how the blocks stand, in absolute numbers; so a call that is lost needs no
+memory: the next says the same and more.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+
+from pointsman_sidecar.quota.blocks import Block, Pot
+from pointsman_sidecar.quota.desk import Desk
+from pointsman_sidecar.quota.messages import BlockState, Call, Item, Reply, Verdict
+
+# What a block is to last for, at the rate of late; also how long before its start a window's first block is asked for.
+COVER_SECONDS = 120.0
+# A block that nothing was taken from for so long goes back.
+IDLE_SECONDS = 20.0
+# How long a call that failed is waited after, at first and at most.
+_BACKOFF_SECONDS = 0.5
+_LONGEST_BACKOFF_SECONDS = 10.0
+_REPORT_SECONDS = 10.0
+# How soon the ledger is asked again about a block that runs low.
+_ASK_AGAIN_SECONDS = 1.0
+# A call with more than this is sent in parts; a declaration is not.
+_ITEMS = 500
+# A closed block is declared to a ledger that may have lost the closing, if it was confirmed less than this before.
+REMEMBER_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    item: Item
+    at: float
+
+
+class Speech:
+    """Speaks of the blocks on a desk."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._session = 0
+        self._must_declare = True
+        self._call_id = 0
+        self._outstanding: Call | None = None
+        self._report_after = _REPORT_SECONDS
+        self._failures = 0
+        self._silent_until = float("-inf")
+        # Pots to speak of now; in order, without repetition.
+        self._now: dict[Pot, None] = {}
+        self._remembered: deque[_Remembered] = deque()
+
+    def is_answered(self, now: float) -> bool:
+        """Whether the ledger can be hoped to answer soon."""
+        return now >= self._silent_until
+
+    def waits(self, pot: Pot, amount: int) -> None:
+        """A request waits for so much of a pot."""
+        pot.waiting += amount
+        pot.largest_waiting = max(pot.largest_waiting, amount)
+        self._now[pot] = None
+
+    def running_low(self, pot: Pot, free: int, now: float) -> None:
+        """What is left in a pot lasts for less than a quarter of what it is to last."""
+        block = pot.block
+        if block is None or pot in self._now or now < max(block.said_at + _ASK_AGAIN_SECONDS, pot.dry_until):
+            return
+        if free < _want(pot, now):
+            self._now[pot] = None
+
+    def nudge(self) -> None:
+        """Speak of all blocks soon."""
+        for block in self._desk.blocks.values():
+            block.said_at = float("-inf")
+
+    def close_all(self) -> None:
+        """Close what can be closed, and give back the rest that is free."""
+        for block in list(self._desk.blocks.values()):
+            if not block.closing:
+                self._leave(block)
+            block.said_at = float("-inf")
+
+    def wants_to_speak(self, now: float) -> bool:
+        """Whether there is something to say now."""
+        return self.speaks_at(now) <= now
+
+    def speaks_at(self, now: float) -> float:
+        """When there is something to say."""
+        if self._outstanding is not None:
+            return float("inf")
+        if self._now or self._must_declare:
+            return max(now, self._silent_until)
+        for block in self._desk.blocks.values():
+            return max(block.said_at + self._report_after, self._silent_until)
+        return float("inf")
+
+    def next_call(self, now: float) -> Call | None:
+        """What to say now."""
+        if not self.wants_to_speak(now):
+            return None
+        if not self._session:
+            return self._call((), declares=False, high=0)
+        declares = self._must_declare
+        # What is opened from here on was never asked for before.
+        high = self._desk.high
+        due: dict[int, Block] = {}
+        for block in list(self._desk.blocks.values()):
+            if not declares and (block.said_at + self._report_after > now or len(due) >= _ITEMS):
+                break
+            self._tend(block, now)
+            due[block.serial] = block
+        for pot in list(self._now):
+            if len(due) >= _ITEMS and not declares:
+                break
+            del self._now[pot]
+            if pot.block is None:
+                self._desk.open(pot).asked_in = self._call_id + 1
+            if pot.block is not None:
+                due[pot.block.serial] = pot.block
+        items = [self._item(block, now) for _, block in sorted(due.items())]
+        if declares:
+            self._forget(now)
+            items += [remembered.item for remembered in self._remembered]
+        return self._call(tuple(items), declares=declares, high=high)
+
+    def unanswered(self, call: Call, now: float) -> None:
+        """Speak again after a while that grows with each failure."""
+        if self._outstanding is None or self._outstanding.id != call.id:
+            return
+        self._outstanding = None
+        self._failures += 1
+        self._silent_until = now + min(_LONGEST_BACKOFF_SECONDS, _BACKOFF_SECONDS * 2 ** min(self._failures - 1, 10))
+        for item in call.items:
+            block = self._desk.blocks.get(item.serial)
+            if block is not None:
+                # It is said again as soon as there is somebody to hear it.
+                block.said_at = float("-inf")
+                self._desk.blocks.move_to_end(item.serial, last=False)
+
+    def hear(self, reply: Reply, local_now: float) -> None:
+        """Take in what the ledger answers to the last call."""
+        call = self._outstanding
+        if call is None or reply.id != call.id:
+            return
+        self._outstanding = None
+        self._failures = 0
+        self._silent_until = float("-inf")
+        self._desk.offset = reply.now - local_now
+        now = reply.now
+        self._session = reply.session
+        if reply.declare:
+            self._must_declare = True
+            self._take_back(call)
+            return
+        if call.declares:
+            self._must_declare = False
+        self._report_after = reply.report_after
+        said = {item.serial: item for item in call.items}
+        for verdict in reply.verdicts:
+            block = self._desk.blocks.get(verdict.serial)
+            if block is not None:
+                self._judged(block, verdict, said[verdict.serial], reply, now)
+
+    def _call(self, items: tuple[Item, ...], *, declares: bool, high: int) -> Call:
+        self._call_id += 1
+        self._outstanding = Call(id=self._call_id, session=self._session, declares=declares, high=high, items=items)
+        return self._outstanding
+
+    def _take_back(self, call: Call) -> None:
+        """A call was not heard. What was asked for in it alone was not made, and is to be asked for anew."""
+        for item in call.items:
+            block = self._desk.blocks.get(item.serial)
+            if block is not None and block.created is None and block.asked_in == call.id:
+                pot = block.pot
+                self._desk.drop(block)
+                if pot is pot.tab.current:
+                    self._now[pot] = None
+
+    def _judged(self, block: Block, verdict: Verdict, said: Item, reply: Reply, now: float) -> None:
+        pot = block.pot
+        if verdict.limit is not None:
+            pot.limit, pot.used, pot.held, pot.own = verdict.limit, verdict.used, verdict.held, said.used
+        if verdict.short:
+            pot.dry_until = now + reply.retry_after
+        match verdict.state:
+            case BlockState.OPEN:
+                self._open(block, verdict)
+            case BlockState.CLOSED:
+                if block.created is not None:
+                    self._remembered.append(_Remembered(said, now))
+                self._desk.drop(block)
+            case BlockState.GONE:
+                block.gone = True
+                self._desk.drop(block)
+
+    def _open(self, block: Block, verdict: Verdict) -> None:
+        pot = block.pot
+        if verdict.granted > block.granted or block.created is None:
+            block.granted = max(block.granted, verdict.granted)
+            block.created = verdict.created
+            self._desk.write_state(block)
+            pot.dry_until = float("-inf") if not verdict.short else pot.dry_until
+        if verdict.returned > block.returned:
+            block.returned = verdict.returned
+            self._desk.write_state(block)
+        if verdict.keep is not None and not block.closing:
+            # Who spends from it keeps one reservation all the same: it would only be asked for again.
+            keep = max(verdict.keep, pot.tab.least if block.said_used != block.used or block.reserved else 0)
+            if block.free > keep:
+                self._desk.give_back(block, block.free - keep)
+                self._now[pot] = None
+
+    def _tend(self, block: Block, now: float) -> None:
+        """See to a block whose turn it is: is it still of use, and should the next window's be asked for?"""
+        pot = block.pot
+        tab = pot.tab
+        if block.closing:
+            return
+        over = now >= pot.end
+        if over or now - tab.active_at >= IDLE_SECONDS or self._desk.budget(tab.budget) is None:
+            self._leave(block)
+        elif pot is tab.current:
+            self._look_ahead(pot, now)
+        tab.least -= tab.least // 8
+
+    def _leave(self, block: Block) -> None:
+        if block.reserved == 0:
+            self._desk.close(block)
+        elif block.free > 0:
+            self._desk.give_back(block, block.free)
+
+    def _look_ahead(self, pot: Pot, now: float) -> None:
+        """Ask for blocks of the windows that begin while this one's blocks are to last."""
+        tab = pot.tab
+        budget = self._desk.budget(tab.budget)
+        if budget is None or tab.rate.at(now) * COVER_SECONDS < 1 or pot.end > now + COVER_SECONDS:
+            return
+        for window in budget.windows:
+            if pot.end <= window.start < now + COVER_SECONDS:
+                ahead = tab.pot(window.start, window.end)
+                if ahead.block is None and ahead.dry_until <= now:
+                    self._now[ahead] = None
+
+    def _item(self, block: Block, now: float) -> Item:
+        pot = block.pot
+        self._desk.blocks.move_to_end(block.serial)
+        block.said_at = now
+        block.said_used = block.used
+        if block.closing or now >= pot.end or self._desk.budget(pot.tab.budget) is None:
+            return block.item()
+        waiting, largest = pot.waiting, pot.largest_waiting
+        pot.waiting = pot.largest_waiting = 0
+        want = 0 if pot.dry_until > now else max(_want(pot, now), waiting)
+        need = largest if largest > block.free else 0
+        return block.item(want=want, need=need, least=pot.tab.least)
+
+    def _forget(self, now: float) -> None:
+        while self._remembered and self._remembered[0].at + REMEMBER_SECONDS < now:
+            self._remembered.popleft()
+
+
+def _want(pot: Pot, now: float) -> int:
+    """How much is to be free in a pot."""
+    rate = pot.tab.rate.at(now)
+    left = pot.end - max(now, pot.start)
+    return int(rate * max(0.0, min(COVER_SECONDS, left)))
