@@ -77,13 +77,19 @@ class Said:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Account:
-    """One budget of one subject in one window. `spent` is what closed blocks used; `forks` is where eras began."""
+    """One budget of one subject in one window.
+
+    Attributes:
+        version: counts what was stored of it.
+        spent, overrun: what closed blocks used, and what of that was above single calls' bounds.
+        forks: where it stood when eras began.
+    """
 
     version: int = 0
     era: int = 0
     spent: int = 0
     overrun: int = 0
-    blocks: Mapping[tuple[str, int], Block] = field(default=NO_BLOCKS)
+    blocks: Mapping[tuple[str, int], Block] = field(default_factory=lambda: NO_BLOCKS)
     forks: tuple[Stamp, ...] = ()
 
     @property
@@ -107,6 +113,11 @@ class Account:
         return self.overrun + sum(block.overrun for block in self.blocks.values())
 
 
+def is_behind(account: Account, seen: Stamp) -> bool:
+    """Whether somebody has seen more of the account's history than this."""
+    return (account.era, account.version) < (seen.era, seen.version)
+
+
 def next_stamp(account: Account, *, era: int) -> Stamp:
     """The stamp of the account's next version."""
     return Stamp(era=era, version=account.version + 1)
@@ -115,6 +126,11 @@ def next_stamp(account: Account, *, era: int) -> Stamp:
 def with_block(account: Account, block: Block, *, era: int) -> Account:
     """The account after this block was added to it or changed."""
     return _written(account, era=era, blocks={**account.blocks, (block.holder, block.serial): block})
+
+
+def with_report(account: Account, block: Block) -> Account:
+    """The account after more was heard of what is used of this block: the same version, since nothing need be stored."""
+    return replace(account, blocks={**account.blocks, (block.holder, block.serial): block})
 
 
 def heard_of(block: Block, said: Said) -> Block:

@@ -16,10 +16,12 @@ from pointsman_operator.ledger.accounts import (
     closed,
     given_up,
     heard_of,
+    is_behind,
     next_stamp,
     spent_unseen,
     was_lost,
     with_block,
+    with_report,
 )
 from pointsman_operator.ledger.books import Books
 from pointsman_operator.ledger.messages import BlockState, Call, Item, Reply, Verdict
@@ -92,6 +94,8 @@ class Answer:
         changes: the accounts that are no longer as the books have them.
         urgent: those among them that must be stored before the reply is told. The others only say what was used of a
             block that is held anyway; lost, they are said again.
+        behind: accounts of which the caller has seen a later version. Unless the store was read for this very call,
+            the answer is not to be told: it would deny blocks that another replica made. Read the store, and call again.
         starved_by: other holders of accounts that were short, who should speak soon, and will be told what to keep.
     """
 
@@ -100,6 +104,7 @@ class Answer:
     changes: Mapping[AccountKey, Account]
     urgent: frozenset[AccountKey] = frozenset()
     starved_by: frozenset[str] = frozenset()
+    behind: frozenset[AccountKey] = frozenset()
 
 
 def answer(
@@ -123,6 +128,7 @@ def answer(
         changes=work.changes,
         urgent=frozenset(work.urgent),
         starved_by=frozenset(work.starved_by - {call.holder}),
+        behind=frozenset(work.behind),
     )
 
 
@@ -161,6 +167,7 @@ class _Work:
         self.changes: dict[AccountKey, Account] = {}
         self.urgent: set[AccountKey] = set()
         self.starved_by: set[str] = set()
+        self.behind: set[AccountKey] = set()
 
     def declaration(self) -> None:
         """The holder says, once in a session, all that it has: what it does not, it has lost, and counts as spent."""
@@ -179,6 +186,8 @@ class _Work:
         """What the holder says of one block."""
         account = self._account(item.key)
         block = account.blocks.get((self._call.holder, item.serial))
+        if block is None and item.created is not None and is_behind(account, item.created):
+            self.behind.add(item.key)
         if block is None:
             block = self._new(item, account)
         if block is None:
@@ -192,7 +201,7 @@ class _Work:
         if given or after.returned != block.returned:
             self._put(item.key, with_block(account, after, era=self._moment.era))
         elif after != block:
-            self._put(item.key, with_block(account, after, era=self._moment.era), urgent=False)
+            self._put(item.key, with_report(account, after), urgent=False)
         if not after.granted:
             # A block was asked for and nothing granted: there is none.
             return self._verdict(item, None, short=True)
@@ -228,7 +237,14 @@ class _Work:
         used, held = account.used, account.held
         if block is None:
             state = BlockState.CLOSED if item.closed else BlockState.GONE
-            return Verdict(serial=item.serial, state=state, short=short, limit=limit, used=used, held=held)
+            return Verdict(
+                serial=item.serial,
+                state=state,
+                short=short,
+                limit=limit,
+                used=used,
+                held=held,
+            )
         free = 0 if limit is None else limit - used - held
         return Verdict(
             serial=item.serial,
