@@ -102,7 +102,7 @@ class Answer:
     reply: Reply
     presence: Presence
     changes: Mapping[AccountKey, Account]
-    urgent: frozenset[AccountKey] = frozenset()
+    urgent: tuple[AccountKey, ...] = ()
     starved_by: frozenset[str] = frozenset()
     behind: frozenset[AccountKey] = frozenset()
 
@@ -126,7 +126,7 @@ def answer(
         reply=reply,
         presence=work.presence,
         changes=work.changes,
-        urgent=frozenset(work.urgent),
+        urgent=tuple(work.urgent),
         starved_by=frozenset(work.starved_by - {call.holder}),
         behind=frozenset(work.behind),
     )
@@ -165,7 +165,7 @@ class _Work:
         self._floor = presence.high
         self.presence = presence
         self.changes: dict[AccountKey, Account] = {}
-        self.urgent: set[AccountKey] = set()
+        self.urgent: dict[AccountKey, None] = {}
         self.starved_by: set[str] = set()
         self.behind: set[AccountKey] = set()
 
@@ -288,7 +288,7 @@ class _Work:
     def _put(self, key: AccountKey, account: Account, *, urgent: bool = True) -> None:
         self.changes[key] = account
         if urgent:
-            self.urgent.add(key)
+            self.urgent[key] = None
 
 
 def _grantable(key: AccountKey, terms: Terms, now: float) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pointsman_operator.ledger import lapsing
 from pointsman_operator.ledger.accounts import Account, AccountKey, Block
 from pointsman_operator.ledger.answering import Answer, Moment, Presence, Terms, answer
-from pointsman_operator.ledger.books import NOTHING, Books
+from pointsman_operator.ledger.books import Books
 from pointsman_operator.ledger.messages import Call, Reply
 from support.quota.stores import Era, ModelStore
 
@@ -32,7 +32,7 @@ class Replica:
     versions: dict[AccountKey, int] = field(default_factory=dict)
     presences: dict[str, Presence] = field(default_factory=dict)
     since: float = 0.0
-    era: Era = Era()
+    era: Era = field(default_factory=Era)
 
     def take_over(self, now: float) -> None:
         """Begin to lead: whatever is in the store counts, and nothing that was in memory."""
@@ -84,36 +84,34 @@ class Replica:
         local = now + self.skew
         for holder in lapsing.silent(self.presences, self.books, now=local, since=self.since):
             blocks = [(key, self.books[key].blocks[holder, serial]) for key, serial in self.books.held_by(holder)]
-            if self._write(dict(lapsing.lapse(holder, books=self.books, era=self.era.number)), now):
-                self.presences.pop(holder, None)
-                for key, block in blocks:
-                    self.lapsed(key, block)
+            for key, account in lapsing.lapse(holder, books=self.books, era=self.era.number).items():
+                if not self._write({key: account}, now):
+                    # The rest was decided by what is no longer so.
+                    return
+                for of, block in blocks:
+                    if of == key:
+                        self.lapsed(key, block)
+            self.presences.pop(holder, None)
         self._write(dict.fromkeys(lapsing.over(self.books, now=local)), now)
 
     def _stored(self, given: Answer, call: Call, now: float) -> bool:
-        urgent = {key: given.changes[key] for key in given.urgent}
-        before = {key: _sum_granted(self.books[key]) for key in urgent}
         closed = {(item.key, item.serial) for item in call.items if item.closed}
-        lapsed = [
-            (key, block)
-            for key, account in urgent.items()
-            for name, block in self.books[key].blocks.items()
-            if name not in account.blocks and (key, name[1]) not in closed
-        ]
-        if not self._write(dict(urgent), now):
-            return False
-        for key, block in lapsed:
-            self.lapsed(key, block)
+        # One account after the other, as stores of many objects do: some may be written and others not.
+        for key in given.urgent:
+            before, account = self.books[key], given.changes[key]
+            if not self._write({key: account}, now):
+                return False
+            for (_, serial), block in before.blocks.items():
+                if (block.holder, serial) not in account.blocks and (key, serial) not in closed:
+                    self.lapsed(key, block)
+            if any(block.granted > _granted(before, name) for name, block in account.blocks.items()):
+                self.granted(key, account, call)
         for key, account in given.changes.items():
             if key not in given.urgent:
                 self.books.put(key, account)
-        for key, account in urgent.items():
-            if _sum_granted(account) > before[key]:
-                self.granted(key, account, call)
         return True
 
     def _write(self, changes: dict[AccountKey, Account | None], now: float) -> bool:
-        """Write one account after the other, as stores of many objects do: some may be written and others not."""
         for key, account in changes.items():
             version = self.store.swap(key, account, expected=self.versions.get(key, 0), era=self.era.number, now=now)
             if version is None:
@@ -126,5 +124,6 @@ class Replica:
         return True
 
 
-def _sum_granted(account: Account = NOTHING) -> int:
-    return sum(block.granted for block in account.blocks.values())
+def _granted(account: Account, name: tuple[str, int]) -> int:
+    block = account.blocks.get(name)
+    return 0 if block is None else block.granted

@@ -20,13 +20,13 @@ class ModelStore:
 
     accounts: dict[AccountKey, tuple[int, Account]] = field(default_factory=dict)
     run: int = 0
-    era: Era = Era()
+    era: Era = field(default_factory=Era)
     eras: int = 0
     keeps_history: bool = False
     _history: list[tuple[float, AccountKey, tuple[int, Account] | None]] = field(default_factory=list)
 
     def swap(self, key: AccountKey, account: Account | None, *, expected: int, era: int, now: float) -> int | None:
-        """Write an account if it is at the expected version (0: there is none), in this era; its new version, or None."""
+        """Write an account if it is at the expected version (0: there is none) in this era: its new one, or None."""
         there = self.accounts.get(key)
         if (there[0] if there else 0) != expected or not self.is_in(era):
             return None

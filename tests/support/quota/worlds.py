@@ -82,8 +82,11 @@ class World:
         self._knew: dict[tuple[str, int], int] = {}
         # Blocks that were asked for, and whose making was never told.
         self._orphans: set[tuple[str, int]] = set()
+        self._given_up: set[tuple[str, int]] = set()
         self._losing = False
         self._all_declare = True
+        # Whether whatever was lost was declared by all.
+        self._exact = True
         self.losses = 0
         self.refused = 0
         self.served = 0
@@ -191,9 +194,9 @@ class World:
         sidecar.running.hear(message.reply, now=self.now + sidecar.skew)
         sidecar.write()
         for block in before.values():
-            if block.gone:
+            if block.gone or ((sidecar.holder, block.serial) in self._given_up and not _has(sidecar, block.serial)):
                 self.waste[theirs_key(block.key)] += max(0, block.free)
-            if block.created is None and block.serial not in sidecar.running._desk.blocks:
+            if block.created is None and not _has(sidecar, block.serial):
                 self._orphans.add((sidecar.holder, block.serial))
         self.check(sidecar)
 
@@ -305,20 +308,7 @@ class World:
             while sidecar.in_flight:
                 self.finish(at, 0, used_percent=50)
         self.network.clear()
-        for _ in range(100):
-            for at, sidecar in enumerate(self.sidecars):
-                if sidecar.holdings is not None:
-                    self.time_out(at)
-                    sidecar.running.close_all()
-                    sidecar.write()
-            self.tick(11)
-            for at in range(len(self.sidecars)):
-                self.speak(at)
-            while self.network:
-                self.deliver(0)
-            if all(sidecar.holdings is None or sidecar.running.holds_nothing for sidecar in self.sidecars):
-                break
-        else:
+        if not any(self._all_have_left() for _ in range(100)):
             raise ViolationError("a sidecar does not come to rest")
         self.tick(1000)
         self._leading.take_over(self.now)
@@ -331,10 +321,23 @@ class World:
                 raise ViolationError(f"{key}: {account.held} held after all quiet, by {list(account.blocks)}")
             self._check_spent(key, account)
 
+    def _all_have_left(self) -> bool:
+        for at, sidecar in enumerate(self.sidecars):
+            if sidecar.holdings is not None:
+                self.time_out(at)
+                sidecar.running.close_all()
+                sidecar.write()
+        self.tick(11)
+        for at in range(len(self.sidecars)):
+            self.speak(at)
+        while self.network:
+            self.deliver(0)
+        return all(sidecar.holdings is None or sidecar.running.holds_nothing for sidecar in self.sidecars)
+
     def _check_spent(self, key: AccountKey, account: Account) -> None:
         if account.spent < self.consumed[key] - self.overrun[key] - self.gap[key]:
             raise ViolationError(f"{key}: {self.consumed[key]} was used, {account.spent} is spent")
-        if not self.losses and account.spent > self.consumed[key] + self.waste[key]:
+        if self._exact and account.spent > self.consumed[key] + self.waste[key]:
             raise ViolationError(
                 f"{key}: {account.spent} is spent, {self.consumed[key]} was used, at most {self.waste[key]} was lost"
             )
@@ -380,13 +383,21 @@ class World:
             and presence.declared
             for sidecar in self.sidecars
         )
+        self._exact = self._exact and declared and self._all_declare
         keys = {key for key, used in self.consumed.items() if used} | set(self.store.accounts)
         for key in keys:
             if self.now > key.end:
                 continue
             there = self.store.accounts.get(key)
             committed = honest(there[1]) if there else 0
-            missing = self.consumed[key] + self.potential(key) + self._recoverable(key) - self.overrun[key] - self.gap[key] - committed
+            missing = (
+                self.consumed[key]
+                + self.potential(key)
+                + self._recoverable(key)
+                - self.overrun[key]
+                - self.gap[key]
+                - committed
+            )
             if missing > 0:
                 if declared and self._all_declare:
                     raise ViolationError(f"{key}: all have declared, and {missing} of what was used is not known")
@@ -442,6 +453,7 @@ class World:
 
     def _lapsed(self, key: AccountKey, block: Block) -> None:
         """What was granted to one that asked for it, and never came to know, counts as spent with the rest."""
+        self._given_up.add((block.holder, block.serial))
         known = self._knew.get((block.holder, block.serial))
         for sidecar in self.sidecars:
             if sidecar.holdings is not None and sidecar.holder == block.holder:
@@ -464,6 +476,10 @@ class World:
 def honest(account: Account) -> int:
     """Spent + held, counted here and not by what is tested."""
     return account.spent + sum(max(block.granted - block.returned, block.used) for block in account.blocks.values())
+
+
+def _has(sidecar: ModelSidecar, serial: int) -> bool:
+    return serial in sidecar.running._desk.blocks
 
 
 def _windows(now: float, length: int) -> tuple[Window, ...]:
