@@ -129,7 +129,7 @@ def with_block(account: Account, block: Block, *, era: int) -> Account:
 
 
 def with_report(account: Account, block: Block) -> Account:
-    """The account after more was heard of what is used of this block: the same version, since nothing need be stored."""
+    """The account after more was heard of what is used of this block. Not to be stored, so of the same version."""
     return replace(account, blocks={**account.blocks, (block.holder, block.serial): block})
 
 

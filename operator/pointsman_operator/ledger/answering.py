@@ -13,6 +13,7 @@ from pointsman_operator.ledger.accounts import (
     Account,
     AccountKey,
     Block,
+    Stamp,
     closed,
     given_up,
     heard_of,
@@ -95,7 +96,8 @@ class Answer:
         urgent: those among them that must be stored before the reply is told. The others only say what was used of a
             block that is held anyway; lost, they are said again.
         behind: accounts of which the caller has seen a later version. Unless the store was read for this very call,
-            the answer is not to be told: it would deny blocks that another replica made. Read the store, and call again.
+            the answer is not to be told: it would deny blocks that another replica made. Read the store, and call
+            again.
         starved_by: other holders of accounts that were short, who should speak soon, and will be told what to keep.
     """
 
@@ -166,6 +168,7 @@ class _Work:
         self.presence = presence
         self.changes: dict[AccountKey, Account] = {}
         self.urgent: dict[AccountKey, None] = {}
+        self._settled: dict[tuple[AccountKey, int], Stamp] = {}
         self.starved_by: set[str] = set()
         self.behind: set[AccountKey] = set()
 
@@ -195,6 +198,7 @@ class _Work:
         heard = heard_of(block, item.said)
         if item.closed:
             self._put(item.key, closed(account, heard, era=self._moment.era))
+            self._settled[item.key, item.serial] = heard.created
             return self._verdict(item, None)
         given = self._given(item, account, heard)
         after = replace(heard, granted=heard.granted + given)
@@ -240,6 +244,7 @@ class _Work:
             return Verdict(
                 serial=item.serial,
                 state=state,
+                created=self._settled.get((item.key, item.serial)),
                 short=short,
                 limit=limit,
                 used=used,
@@ -271,6 +276,7 @@ class _Work:
                 self._put(item.key, with_block(account, replace(block, granted=item.granted), era=era))
         elif was_lost(account, item.created, era=era) and self._moment.now < item.key.end + KEEP_SECONDS:
             if item.closed:
+                self._settled[item.key, item.serial] = next_stamp(account, era=era)
                 self._put(item.key, spent_unseen(account, item.said, era=era))
             else:
                 made = Block(

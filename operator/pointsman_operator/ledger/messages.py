@@ -70,6 +70,8 @@ class Verdict:
     """The answer on one block.
 
     Attributes:
+        created: the block's stamp, which may be another than before where the store had lost the block. Of a closed
+            one, only where this very call settled it.
         short: whether less was granted than needed. The holder does not ask again before `Reply.retry_after`.
         keep: how much of what it does not use the holder may keep; None where it may keep all.
         limit, used, held: how the account stands. `limit` is None where there is no such budget (any more).

@@ -4,8 +4,7 @@ One call is under way at a time. Each says how the blocks stand, in absolute num
 memory: the next says the same and more.
 """
 
-from collections import deque
-from dataclasses import dataclass
+from dataclasses import replace
 
 from pointsman_sidecar.quota.blocks import Block, Pot
 from pointsman_sidecar.quota.desk import Desk
@@ -15,6 +14,9 @@ from pointsman_sidecar.quota.messages import BlockState, Call, Item, Reply, Verd
 COVER_SECONDS = 120.0
 # A block that nothing was taken from for so long goes back.
 IDLE_SECONDS = 20.0
+# A reply that takes longer is not heard. Less than the ledger's pause after its store lost something: so whoever heard
+# of a grant that was lost can declare it in that pause.
+CALL_SECONDS = 8.0
 # How long a call that failed is waited after, at first and at most.
 _BACKOFF_SECONDS = 0.5
 _LONGEST_BACKOFF_SECONDS = 10.0
@@ -25,12 +27,6 @@ _ASK_AGAIN_SECONDS = 1.0
 _ITEMS = 500
 # A closed block is declared to a ledger that may have lost the closing, if it was confirmed less than this before.
 REMEMBER_SECONDS = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Remembered:
-    item: Item
-    at: float
 
 
 class Speech:
@@ -47,7 +43,9 @@ class Speech:
         self._silent_until = float("-inf")
         # Pots to speak of now; in order, without repetition.
         self._now: dict[Pot, None] = {}
-        self._remembered: deque[_Remembered] = deque()
+        # Blocks that were closed of late, by serial, and when that was confirmed.
+        self._remembered: dict[int, tuple[Item, float]] = {}
+        self._called_at = float("-inf")
 
     def is_answered(self, now: float) -> bool:
         """Whether the ledger can be hoped to answer soon."""
@@ -86,7 +84,7 @@ class Speech:
     def speaks_at(self, now: float) -> float:
         """When there is something to say."""
         if self._outstanding is not None:
-            return float("inf")
+            return self._called_at + CALL_SECONDS
         if self._now or self._must_declare:
             return max(now, self._silent_until)
         for block in self._desk.blocks.values():
@@ -97,20 +95,17 @@ class Speech:
         """What to say now."""
         if not self.wants_to_speak(now):
             return None
+        if self._outstanding is not None:
+            self.unanswered(self._outstanding, now)
+            return None
+        self._called_at = now
         if not self._session:
             return self._call((), declares=False, high=0)
         declares = self._must_declare
         # What is opened from here on was never asked for before.
         high = self._desk.high
-        due: dict[int, Block] = {}
-        for block in list(self._desk.blocks.values()):
-            if not declares and (block.said_at + self._report_after > now or len(due) >= _ITEMS):
-                break
-            self._tend(block, now)
-            due[block.serial] = block
-        for pot in list(self._now):
-            if len(due) >= _ITEMS and not declares:
-                break
+        due = self._due(now, most=len(self._desk.blocks) if declares else _ITEMS, all_of_them=declares)
+        for pot in list(self._now)[:_ITEMS]:
             del self._now[pot]
             if pot.block is None:
                 self._desk.open(pot).asked_in = self._call_id + 1
@@ -119,8 +114,18 @@ class Speech:
         items = [self._item(block, now) for _, block in sorted(due.items())]
         if declares:
             self._forget(now)
-            items += [remembered.item for remembered in self._remembered]
+            items += [item for item, _ in self._remembered.values()]
         return self._call(tuple(items), declares=declares, high=high)
+
+    def _due(self, now: float, *, most: int, all_of_them: bool) -> dict[int, Block]:
+        """The blocks to speak of, seen to."""
+        due: dict[int, Block] = {}
+        for block in list(self._desk.blocks.values())[:most]:
+            if not all_of_them and block.said_at + self._report_after > now:
+                break
+            self._tend(block, now)
+            due[block.serial] = block
+        return due
 
     def unanswered(self, call: Call, now: float) -> None:
         """Speak again after a while that grows with each failure."""
@@ -141,6 +146,10 @@ class Speech:
         call = self._outstanding
         if call is None or reply.id != call.id:
             return
+        if local_now + self._desk.offset > self._called_at + CALL_SECONDS:
+            # Whatever it tells of may have been lost since, and granted to others.
+            self.unanswered(call, local_now + self._desk.offset)
+            return
         self._outstanding = None
         self._failures = 0
         self._silent_until = float("-inf")
@@ -159,6 +168,10 @@ class Speech:
             block = self._desk.blocks.get(verdict.serial)
             if block is not None:
                 self._judged(block, verdict, said[verdict.serial], reply, now)
+            elif verdict.created is not None and verdict.serial in self._remembered:
+                # The store had lost even that there had been such a block.
+                item, at = self._remembered[verdict.serial]
+                self._remembered[verdict.serial] = (replace(item, created=verdict.created), at)
 
     def _call(self, items: tuple[Item, ...], *, declares: bool, high: int) -> Call:
         self._call_id += 1
@@ -185,8 +198,8 @@ class Speech:
             case BlockState.OPEN:
                 self._open(block, verdict)
             case BlockState.CLOSED:
-                if block.created is not None:
-                    self._remembered.append(_Remembered(said, now))
+                if verdict.created is not None:
+                    self._remembered[block.serial] = (replace(said, created=verdict.created), now)
                 self._desk.drop(block)
             case BlockState.GONE:
                 block.gone = True
@@ -194,7 +207,7 @@ class Speech:
 
     def _open(self, block: Block, verdict: Verdict) -> None:
         pot = block.pot
-        if verdict.granted > block.granted or block.created is None:
+        if verdict.granted > block.granted or verdict.created != block.created:
             block.granted = max(block.granted, verdict.granted)
             block.created = verdict.created
             self._desk.write_state(block)
@@ -254,8 +267,9 @@ class Speech:
         return block.item(want=want, need=need, least=pot.tab.least)
 
     def _forget(self, now: float) -> None:
-        while self._remembered and self._remembered[0].at + REMEMBER_SECONDS < now:
-            self._remembered.popleft()
+        for serial, (_, at) in list(self._remembered.items()):
+            if at + REMEMBER_SECONDS < now:
+                del self._remembered[serial]
 
 
 def _want(pot: Pot, now: float) -> int:

@@ -3,15 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from pointsman_operator.ledger import lapsing
+from pointsman_operator.ledger import eras, lapsing
 from pointsman_operator.ledger.accounts import Account, AccountKey, Block
 from pointsman_operator.ledger.answering import Answer, Moment, Presence, Terms, answer
 from pointsman_operator.ledger.books import Books
 from pointsman_operator.ledger.messages import Call, Reply
 from support.quota.stores import Era, ModelStore
 
-# Longer than sidecars wait between two reports.
-PAUSE_SECONDS = 20.0
 Granted = Callable[[AccountKey, Account, Call], None]
 
 
@@ -33,12 +31,15 @@ class Replica:
     presences: dict[str, Presence] = field(default_factory=dict)
     since: float = 0.0
     era: Era = field(default_factory=Era)
+    grants_from: float = float("-inf")
 
     def take_over(self, now: float) -> None:
         """Begin to lead: whatever is in the store counts, and nothing that was in memory."""
         if self.store.era.run != self.store.run:
-            self.store.begin_era(grants_from=now + self.skew + PAUSE_SECONDS)
-        self.era = self.store.era
+            self.store.begin_era(now=now + self.skew)
+        if self.era != self.store.era:
+            self.era = self.store.era
+            self.grants_from = eras.grants_from(began=self.era.began, now=now + self.skew)
         self.since = now + self.skew
         self.presences.clear()
         self.reload()
@@ -60,7 +61,7 @@ class Replica:
             moment = Moment(
                 now=now + self.skew,
                 era=self.era.number,
-                grants_from=self.era.grants_from,
+                grants_from=self.grants_from,
                 fresh_session=self.new_session(),
             )
             given = answer(

@@ -7,11 +7,11 @@ from pointsman_operator.ledger.accounts import Account, AccountKey
 
 @dataclass(frozen=True, kw_only=True)
 class Era:
-    """What the store keeps of its era: its number, the run of the server that it is of, and when granting may begin."""
+    """What the store keeps of its era: its number, the run of the server it is of, and when it began by some clock."""
 
     number: int = 0
     run: int = 0
-    grants_from: float = 0.0
+    began: float = float("-inf")
 
 
 @dataclass
@@ -55,7 +55,7 @@ class ModelStore:
         """Whether this is the store's era, and the store the one that it began with."""
         return self.era.number == era and self.era.run == self.run
 
-    def begin_era(self, *, grants_from: float) -> None:
+    def begin_era(self, *, now: float) -> None:
         """Begin one, under a number that no other had."""
         self.eras += 1
-        self.era = Era(number=self.eras, run=self.run, grants_from=grants_from)
+        self.era = Era(number=self.eras, run=self.run, began=now)
