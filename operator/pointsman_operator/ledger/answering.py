@@ -258,7 +258,7 @@ class _Work:
             returned=block.returned,
             created=block.created,
             short=short,
-            keep=_keep(free=free, limit=limit, holders=len(account.blocks)),
+            keep=_keep(free=free, own=block.committed - block.used, limit=limit, holders=len(account.blocks)),
             limit=limit,
             used=used,
             held=held,
@@ -308,8 +308,11 @@ def _grantable(key: AccountKey, terms: Terms, now: float) -> bool:
     )
 
 
-def _keep(*, free: int, limit: int | None, holders: int) -> int | None:
-    """How much a holder may keep of what it does not use; None where it may keep all."""
+def _keep(*, free: int, own: int, limit: int | None, holders: int) -> int | None:
+    """How much a holder may keep of what it does not use; None where it may keep all.
+
+    What it has itself is shared anew with what is free: else what was just granted would have to be given back.
+    """
     if limit is None:
         return 0
-    return sizing.fair(free=free, holders=holders) if sizing.is_tail(free=free, limit=limit) else None
+    return sizing.fair(free=free + own, holders=holders) if sizing.is_tail(free=free, limit=limit) else None

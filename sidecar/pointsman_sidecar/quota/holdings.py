@@ -191,7 +191,7 @@ class Holdings:
             return _named(Cause.UNANSWERED, charge, pot)
         for each, of in known:
             of.tab.least = max(of.tab.least, each.amount)
-            self._speech.waits(of, each.amount)
+            self._speech.waits(of, each.amount, now)
         return _named(Cause.ASKED, charge, pot)
 
 

@@ -14,6 +14,8 @@ from pointsman_sidecar.quota.messages import BlockState, Call, Item, Reply, Verd
 COVER_SECONDS = 120.0
 # A block that nothing was taken from for so long goes back.
 IDLE_SECONDS = 20.0
+# Whoever took or waited for something within this is not asked to give all back.
+_SPENDS_SECONDS = 2.0
 # A reply that takes longer is not heard. Less than the ledger's pause after its store lost something: so whoever heard
 # of a grant that was lost can declare it in that pause.
 CALL_SECONDS = 8.0
@@ -51,8 +53,9 @@ class Speech:
         """Whether the ledger can be hoped to answer soon."""
         return now >= self._silent_until
 
-    def waits(self, pot: Pot, amount: int) -> None:
+    def waits(self, pot: Pot, amount: int, now: float) -> None:
         """A request waits for so much of a pot."""
+        pot.tab.active_at = now
         pot.waiting += amount
         pot.largest_waiting = max(pot.largest_waiting, amount)
         self._now[pot] = None
@@ -87,9 +90,14 @@ class Speech:
             return self._called_at + CALL_SECONDS
         if self._now or self._must_declare:
             return max(now, self._silent_until)
+        due = float("inf")
         for block in self._desk.blocks.values():
-            return max(block.said_at + self._report_after, self._silent_until)
-        return float("inf")
+            due = block.said_at + self._report_after
+            break
+        if self._remembered:
+            # With nothing to report, only the answer tells whether the ledger lost what was closed.
+            due = min(due, self._called_at + self._report_after)
+        return max(due, self._silent_until)
 
     def next_call(self, now: float) -> Call | None:
         """What to say now."""
@@ -104,6 +112,7 @@ class Speech:
         declares = self._must_declare
         # What is opened from here on was never asked for before.
         high = self._desk.high
+        self._forget(now)
         due = self._due(now, most=len(self._desk.blocks) if declares else _ITEMS, all_of_them=declares)
         for pot in list(self._now)[:_ITEMS]:
             del self._now[pot]
@@ -113,7 +122,6 @@ class Speech:
                 due[pot.block.serial] = pot.block
         items = [self._item(block, now) for _, block in sorted(due.items())]
         if declares:
-            self._forget(now)
             items += [item for item, _ in self._remembered.values()]
         return self._call(tuple(items), declares=declares, high=high)
 
@@ -196,7 +204,7 @@ class Speech:
             pot.dry_until = now + reply.retry_after
         match verdict.state:
             case BlockState.OPEN:
-                self._open(block, verdict)
+                self._open(block, verdict, now)
             case BlockState.CLOSED:
                 if verdict.created is not None:
                     self._remembered[block.serial] = (replace(said, created=verdict.created), now)
@@ -205,7 +213,7 @@ class Speech:
                 block.gone = True
                 self._desk.drop(block)
 
-    def _open(self, block: Block, verdict: Verdict) -> None:
+    def _open(self, block: Block, verdict: Verdict, now: float) -> None:
         pot = block.pot
         if verdict.granted > block.granted or verdict.created != block.created:
             block.granted = max(block.granted, verdict.granted)
@@ -217,7 +225,8 @@ class Speech:
             self._desk.write_state(block)
         if verdict.keep is not None and not block.closing:
             # Who spends from it keeps one reservation all the same: it would only be asked for again.
-            keep = max(verdict.keep, pot.tab.least if block.said_used != block.used or block.reserved else 0)
+            spends = now - pot.tab.active_at < _SPENDS_SECONDS
+            keep = max(verdict.keep, pot.tab.least if spends else 0)
             if block.free > keep:
                 self._desk.give_back(block, block.free - keep)
                 self._now[pot] = None

@@ -1,10 +1,13 @@
 """The quota protocol: both cores in a world that does all it can to them; longer still in `make simulate-quota`."""
 
+from unittest.mock import patch
+
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
+from pointsman_sidecar.quota import speech
 from support.quota.mutants import MUTANTS, Mutant
 from support.quota.runs import PROFILES, run
 from support.quota.worlds import PER_USER, SHARED, ViolationError, World
@@ -141,20 +144,55 @@ def test_a_namespace_that_is_left_in_peace_can_spend_all_of_its_budget() -> None
     assert sum(used for key, used in world.consumed.items() if key.budget == SHARED) == world.limits[SHARED]
 
 
+def _talk(world: World, at: int) -> None:
+    for _ in range(3):
+        world.speak(at)
+        while world.network:
+            world.deliver(0)
+
+
 def test_what_is_given_back_can_be_used_by_another() -> None:
     world = World(sidecars=2)
-    for at in (0, 1):
-        for _ in range(400):
-            world.tick(0.01)
-            world.reserve(at, 10, at)
-            world.finish(at, 0, used_percent=0)
-            world.speak(at)
-            while world.network:
-                world.deliver(0)
-        if at == 0:
-            world.quiet_one(0)
-    before = world.served
+    world.set_limit(SHARED, 100)
+    _talk(world, 0)
+    _talk(world, 1)
+    world.reserve(0, 80, 0)
+    _talk(world, 0)
+    world.reserve(1, 80, 1)
+    _talk(world, 1)
+    world.reserve(1, 80, 1)
+    assert world.served == 0
 
-    world.reserve(1, 100, 1)
+    world.leave(0)
+    world.tick(11)
+    _talk(world, 0)
+    world.reserve(1, 80, 1)
+    _talk(world, 1)
+    world.reserve(1, 80, 1)
 
-    assert world.served == before + 1
+    assert world.served == 1
+
+
+def _close_then_lose() -> None:
+    world = World(sidecars=1, lossy=True)
+    _talk(world, 0)
+    world.reserve(0, 40, 0)
+    _talk(world, 0)
+    world.reserve(0, 40, 0)
+    world.finish(0, 0, used_percent=50)
+    world.tick(30)
+    world.leave(0)
+    _talk(world, 0)
+    world.tick(0.5)
+    world.lose(0.9)
+    for _ in range(3):
+        world.tick(11)
+        _talk(world, 0)
+    world.quiet()
+
+
+def test_a_block_whose_closing_the_store_lost_is_closed_again() -> None:
+    _close_then_lose()
+
+    with patch.object(speech, "REMEMBER_SECONDS", -1.0), pytest.raises(ViolationError, match="is spent"):
+        _close_then_lose()

@@ -171,9 +171,9 @@ def _always_fits(wish: Any, *, free: int, holders: int) -> int:
     return max(int(wish.wanted), int(wish.needed), 0)
 
 
-def _granted_added(own: Any, block: Any, verdict: Any) -> None:
+def _granted_added(own: Any, block: Any, verdict: Any, now: float) -> None:
     block.granted += verdict.granted - block.granted if block.created is None else verdict.granted // 8
-    _open(own, block, verdict)
+    _open(own, block, verdict, now)
 
 
 _open = speech.Speech._open
@@ -201,7 +201,6 @@ MUTANTS = (
     Mutant(
         "what the store lost is taken over from its holder", _of(answering._Work, "_restore", _never_restored), "losing"
     ),
-    Mutant("closed blocks are declared for a while", _of(speech, "REMEMBER_SECONDS", -1.0), "losing"),
     Mutant("a reservation takes all or nothing", _of(holdings.Holdings, "reserve", _reserve_one_by_one)),
     Mutant("a sent call without usage settles at its bound", _of(holdings.Holdings, "settle_at_bound", _settle_less)),
     Mutant("what is settled is not released too", _of(holdings.Holdings, "release", _release_again)),

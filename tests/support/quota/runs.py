@@ -62,6 +62,7 @@ STEPS: tuple[tuple[str, Step, float], ...] = (
     ("drop", lambda world, rng: world.drop(rng.randrange(1000)), 0.5),
     ("time_out", lambda world, rng: world.time_out(rng.randrange(len(world.sidecars))), 1),
     ("nudge", lambda world, rng: world.nudge(rng.randrange(len(world.sidecars))), 0.5),
+    ("leave", lambda world, rng: world.leave(rng.randrange(len(world.sidecars))), 0.05),
     ("crash", lambda world, rng: world.crash(rng.randrange(len(world.sidecars))), 0.1),
     ("restart", _restart, 0.5),
     ("fail_over", lambda world, _: world.fail_over(), 0.05),
@@ -78,7 +79,7 @@ PROFILES: dict[str, tuple[bool, dict[str, float]]] = {
     "usual": (False, {}),
     "lossy": (True, {}),
     # A store that loses much, and nobody who could not say so.
-    "losing": (True, {"lose": 40, "crash": 0, "long": 0, "time_out": 0.3, "nudge": 10}),
+    "losing": (True, {"lose": 8, "crash": 0, "long": 0, "time_out": 0.3, "nudge": 10, "leave": 20}),
     # Replicas that never know which of them leads.
     "wavering": (False, {"speak": 0, "speak_to_any": 5, "fail_over": 10}),
     # Pods in crash loops.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pointsman_operator.ledger import messages as ledger
 from pointsman_operator.ledger.accounts import Account, AccountKey, Block
-from pointsman_operator.ledger.answering import Terms
+from pointsman_operator.ledger.answering import KEEP_SECONDS, Terms
 from pointsman_operator.ledger.eras import PAUSE_SECONDS
 from pointsman_operator.ledger.windows import Window as LedgerWindow
 from pointsman_sidecar.quota import journal
@@ -246,6 +246,12 @@ class World:
         self.leader = 1 - self.leader
         self.replicas[self.leader].take_over(self.now)
 
+    def leave(self, at: int) -> None:
+        """A sidecar begins to give all back, as it does before it ends; and goes on all the same."""
+        if (holdings := self.sidecars[at].holdings) is not None:
+            holdings.close_all()
+            self.sidecars[at].write()
+
     def quiet_one(self, at: int) -> None:
         """A sidecar leaves, and gives back what it holds."""
         self.sidecars[at].running.close_all()
@@ -402,6 +408,9 @@ class World:
             keys |= {theirs_key(block.key) for block in _blocks_of(sidecar)}
         for key in keys:
             there = self.store.accounts.get(key)
+            if there is None and self.now > key.end + KEEP_SECONDS / 2:
+                # Its window is over for good.
+                continue
             committed = honest(there[1]) if there else 0
             missing = (
                 self.consumed[key]
