@@ -229,7 +229,9 @@ class _Work:
         before = account.blocks.get((block.holder, block.serial))
         committed = account.committed - (before.committed if before else 0) + block.committed
         others = {owner for owner, _ in account.blocks} - {block.holder}
-        give = sizing.grant(item.wish(block.granted), free=terms.limit - committed, holders=len(others) + 1)
+        own = block.committed - block.used
+        share = sizing.fair(unspent=terms.limit - account.used, holders=len(others) + 1) - own
+        give = sizing.grant(item.wish(block.granted), free=terms.limit - committed, share=share)
         if block.granted + give < item.needed:
             self.starved_by.update(others)
         return give
@@ -258,7 +260,7 @@ class _Work:
             returned=block.returned,
             created=block.created,
             short=short,
-            keep=_keep(free=free, own=block.committed - block.used, limit=limit, holders=len(account.blocks)),
+            keep=_keep(free=free, used=used, limit=limit, holders=len(account.blocks)),
             limit=limit,
             used=used,
             held=held,
@@ -308,11 +310,8 @@ def _grantable(key: AccountKey, terms: Terms, now: float) -> bool:
     )
 
 
-def _keep(*, free: int, own: int, limit: int | None, holders: int) -> int | None:
-    """How much a holder may keep of what it does not use; None where it may keep all.
-
-    What it has itself is shared anew with what is free: else what was just granted would have to be given back.
-    """
+def _keep(*, free: int, used: int, limit: int | None, holders: int) -> int | None:
+    """How much a holder may keep of what it does not use; None where it may keep all."""
     if limit is None:
         return 0
-    return sizing.fair(free=free + own, holders=holders) if sizing.is_tail(free=free, limit=limit) else None
+    return sizing.fair(unspent=limit - used, holders=holders) if sizing.is_tail(free=free, limit=limit) else None

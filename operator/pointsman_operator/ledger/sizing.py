@@ -1,10 +1,9 @@
 """How much to grant of what is free.
 
-A grant never takes more than half of what is free, divided by all who hold blocks of the account: so blocks shrink as
-the budget does, and whoever comes later still finds something. In the last 5 % of a budget, holders are also told how
-much
-they may keep without using it: so what is held there comes back to those who use it, and what is left over at the end
-is a few reservations.
+A grant fills a block up to a share of what is not spent: half of it, divided by all who hold blocks of it. So
+blocks shrink as the budget does, and whoever comes later still finds something. In the last 5 % of what is not committed,
+holders are also told that share, and give back what they hold beyond it without using it: so it comes to those who use
+it, and what is left over at the end is a few reservations.
 """
 
 from dataclasses import dataclass
@@ -27,19 +26,19 @@ class Wish:
     least: int = 0
 
 
-def grant(wish: Wish, *, free: int, holders: int) -> int:
-    """How much to grant, of what is free: 0 where it would be of no use."""
+def grant(wish: Wish, *, free: int, share: int) -> int:
+    """How much to grant, of what is free, to one who lacks so much of its share: 0 where it would be of no use."""
     if free <= 0 or wish.wanted <= 0:
         return 0
     ask = max(wish.wanted, wish.needed)
-    give = min(ask, free, max(wish.needed, fair(free=free, holders=holders)))
+    give = min(ask, free, max(wish.needed, share))
     enough = wish.needed if wish.needed > 0 else min(wish.least, ask)
     return give if give >= enough else 0
 
 
-def fair(*, free: int, holders: int) -> int:
+def fair(*, unspent: int, holders: int) -> int:
     """The share of one holder among so many."""
-    return max(0, free) // (2 * max(1, holders))
+    return max(0, unspent) // (2 * max(1, holders))
 
 
 def is_tail(*, free: int, limit: int) -> bool:

@@ -71,9 +71,9 @@ def test_what_is_no_account_is_not_read(stored: bytes) -> None:
         records.decode(stored)
 
 
-@given(free=_COUNTS, holders=st.integers(min_value=1, max_value=1000), wanted=_COUNTS, needed=_COUNTS, least=_COUNTS)
-def test_a_grant_fits_and_is_of_use(free: int, holders: int, wanted: int, needed: int, least: int) -> None:
-    given_ = sizing.grant(sizing.Wish(wanted=wanted, needed=needed, least=least), free=free, holders=holders)
+@given(free=_COUNTS, share=_COUNTS, wanted=_COUNTS, needed=_COUNTS, least=_COUNTS)
+def test_a_grant_fits_and_is_of_use(free: int, share: int, wanted: int, needed: int, least: int) -> None:
+    given_ = sizing.grant(sizing.Wish(wanted=wanted, needed=needed, least=least), free=free, share=share)
 
     assert 0 <= given_ <= free
     assert given_ <= max(wanted, needed)

@@ -166,8 +166,8 @@ def _never_restored(work: Any, item: Any) -> None:
     del work, item
 
 
-def _always_fits(wish: Any, *, free: int, holders: int) -> int:
-    del free, holders
+def _always_fits(wish: Any, *, free: int, share: int) -> int:
+    del free, share
     return max(int(wish.wanted), int(wish.needed), 0)
 
 
