@@ -1,9 +1,9 @@
 """How much to grant of what is free.
 
-A grant fills a block up to a share of what is not spent: half of it, divided by all who hold blocks of it. So
-blocks shrink as the budget does, and whoever comes later still finds something. In the last 5 % of what is not committed,
-holders are also told that share, and give back what they hold beyond it without using it: so it comes to those who use
-it, and what is left over at the end is a few reservations.
+A grant fills a block up to a share of what is not spent: half of it, divided by all who hold blocks of the account. So
+blocks shrink as the budget does, and whoever comes later still finds something. Once less than 5 % is free, holders are
+also told that share, and give back what they hold beyond it without using it: so it comes to those who use it, and what
+is left over at the end is a few reservations.
 """
 
 from dataclasses import dataclass
