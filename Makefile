@@ -43,6 +43,10 @@ test: $(VENV)/.installed $(NODE_MODULES) ## Run the tests that need nothing but 
 test-pure: $(VENV)/.installed ## Run the pure tests only.
 	@$(BIN)/python -m pytest tests/pure
 
+.PHONY: simulate-quota
+simulate-quota: $(VENV)/.installed ## Run the quota protocol's model for 10 million events and more (ARGS="--events 100000000 --seed 1").
+	@PYTHONPATH=tests $(BIN)/python -m support.quota.simulate $(ARGS)
+
 .PHONY: test-cluster
 test-cluster: $(VENV)/.installed ## Run the tests on a real Kubernetes API server: POINTSMAN_TEST_KUBECONFIG's, else one built with Go.
 	@$(BIN)/python -m pytest tests/cluster

@@ -1,0 +1,55 @@
+"""What is done with less as a budget runs out: the steps of all budgets that bind a request, taken together."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pointsman_sidecar.quota.budgets import Budget
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Level:
+    """How a budget stands, as far as this sidecar knows."""
+
+    budget: Budget
+    used: int
+    limit: int
+    resets_at: int | None
+
+    def reaches(self, percent: int) -> bool:
+        """Whether so much of it is used. A budget of nothing is used up."""
+        return self.used * 100 >= self.limit * percent
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Degradation:
+    """What holds for a request now. `budgets` are those whose steps say so."""
+
+    max_output_tokens: int | None = None
+    default_model_only: bool = False
+    no_shadow: bool = False
+    no_hedging: bool = False
+    budgets: tuple[Budget, ...] = ()
+
+
+def degradation(levels: Iterable[Level]) -> Degradation:
+    """The strictest of all steps that are reached."""
+    reached = [
+        (level.budget, step) for level in levels for step in level.budget.steps if level.reaches(step.at_percent)
+    ]
+    caps = [step.max_output_tokens for _, step in reached if step.max_output_tokens is not None]
+    return Degradation(
+        max_output_tokens=min(caps, default=None),
+        default_model_only=any(step.default_model_only for _, step in reached),
+        no_shadow=any(step.no_shadow for _, step in reached),
+        no_hedging=any(step.no_hedging for _, step in reached),
+        budgets=tuple(dict.fromkeys(budget for budget, _ in reached)),
+    )
+
+
+def tightest(levels: Iterable[Level]) -> Level | None:
+    """The level of which the largest share is used; None where there is none."""
+    return max(levels, key=_share, default=None)
+
+
+def _share(level: Level) -> tuple[bool, float]:
+    return (level.limit <= 0, level.used / level.limit if level.limit > 0 else 0.0)

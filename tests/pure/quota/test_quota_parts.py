@@ -1,0 +1,260 @@
+"""The parts of the quota protocol that can be looked at alone: records, journal, amounts, steps, sizes."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pointsman_operator.ledger import records, sizing
+from pointsman_operator.ledger.accounts import Account, AccountKey, Block, Stamp
+from pointsman_sidecar.quota import journal
+from pointsman_sidecar.quota.budgets import Budget, Step, Unit, Window
+from pointsman_sidecar.quota.degrading import Level, degradation, tightest
+from pointsman_sidecar.quota.holdings import Holdings
+from pointsman_sidecar.quota.measuring import amount, bound
+from pointsman_sidecar.quota.messages import AccountKey as OurKey
+from pointsman_sidecar.quota.messages import BlockState, Reply, Verdict
+from pointsman_sidecar.quota.messages import Stamp as OurStamp
+from pointsman_sidecar.quota.outcomes import Cause, Charge, Reservation, Shortage
+from pointsman_sidecar.quota.users import user_subject
+from pointsman_sidecar.routing.costs import Usage
+from pointsman_sidecar.routing.policy import Price
+
+_COUNTS = st.integers(min_value=0, max_value=2**62)
+_TEXT = st.text(max_size=12)
+_WINDOW = Window(0, 3_000_000_000)
+
+
+def _budget(unit: Unit = Unit.TOKENS, *, name: str = "quota/shop/month", limit: int = 1000, **more: object) -> Budget:
+    return Budget(name=name, shown="TokenQuota shop/month", unit=unit, limit=limit, windows=(_WINDOW,), **more)  # type: ignore[arg-type]
+
+
+@given(
+    key=st.builds(AccountKey, budget=_TEXT, unit=_TEXT, subject=_TEXT, start=_COUNTS, end=_COUNTS),
+    numbers=st.tuples(_COUNTS, _COUNTS, _COUNTS, _COUNTS),
+    blocks=st.lists(
+        st.builds(
+            Block,
+            holder=_TEXT,
+            serial=_COUNTS,
+            created=st.builds(Stamp, era=_COUNTS, version=_COUNTS),
+            granted=_COUNTS,
+            returned=_COUNTS,
+            used=_COUNTS,
+            overrun=_COUNTS,
+        ),
+        max_size=4,
+    ),
+)
+def test_an_account_is_read_as_it_was_written(
+    key: AccountKey, numbers: tuple[int, int, int, int], blocks: list[Block]
+) -> None:
+    version, era, spent, overrun = numbers
+    account = Account(
+        version=version,
+        era=era,
+        spent=spent,
+        overrun=overrun,
+        blocks={(block.holder, block.serial): block for block in blocks},
+        forks=(Stamp(era=1, version=2),),
+    )
+
+    assert records.decode(records.encode(key, account)) == (key, account)
+
+
+@pytest.mark.parametrize(
+    "stored", [b"", b"{}", b"[2]", b"[2,[],[],[],[]]", b'[1,["a","b","c",0,1],[0,0,-5,0],[],[]]', b"\xff"]
+)
+def test_what_is_no_account_is_not_read(stored: bytes) -> None:
+    with pytest.raises(records.UnreadableRecordError):
+        records.decode(stored)
+
+
+@given(free=_COUNTS, share=_COUNTS, wanted=_COUNTS, needed=_COUNTS, least=_COUNTS)
+def test_a_grant_fits_and_is_of_use(free: int, share: int, wanted: int, needed: int, least: int) -> None:
+    given_ = sizing.grant(sizing.Wish(wanted=wanted, needed=needed, least=least), free=free, share=share)
+
+    assert 0 <= given_ <= free
+    assert given_ <= max(wanted, needed)
+    assert given_ == 0 or given_ >= needed
+
+
+def _journal() -> tuple[list[bytes], OurKey]:
+    key = OurKey(budget="b", unit="Tokens", subject="s", start=0, end=60)
+    told = {"created": OurStamp(era=0, version=3), "granted": 100, "returned": 0, "overrun": 0, "closing": False}
+    return [
+        journal.head(incarnation="i", boot="boot", high=4),
+        journal.opened(5, key),
+        journal.state(5, mark=20, **told),  # type: ignore[arg-type]
+        journal.state(5, mark=40, **told),  # type: ignore[arg-type]
+    ], key
+
+
+@given(cut=st.integers(min_value=1))
+def test_a_torn_tail_says_what_was_said_before_it(cut: int) -> None:
+    written, key = _journal()
+    torn = b"".join(written[:-1]) + written[-1][: -1 - cut % (len(written[-1]) - 1)]
+
+    recovered = journal.read(torn, boot="boot")
+
+    assert recovered is not None
+    assert (recovered.incarnation, recovered.high) == ("i", 5)
+    assert [(block.key, block.used, block.granted) for block in recovered.blocks] == [(key, 20, 100)]
+
+
+@given(at=st.integers(min_value=0), flip=st.integers(min_value=1, max_value=255))
+def test_a_journal_that_is_not_what_was_written_is_not_believed(at: int, flip: int) -> None:
+    whole = b"".join(_journal()[0])
+    at %= len(whole)
+    damaged = whole[:at] + bytes([whole[at] ^ flip]) + whole[at + 1 :]
+
+    assert journal.read(damaged, boot="boot") is None
+
+
+def test_a_journal_of_another_boot_is_not_believed() -> None:
+    assert journal.read(b"".join(_journal()[0]), boot="another") is None
+
+
+_PRICE = Price(currency="USD", input=Decimal("0.15"), cached_input=Decimal("0.075"), output=Decimal("0.60"))
+
+
+@pytest.mark.parametrize(
+    ("unit", "expected"),
+    [
+        (Unit.TOKENS, 100 - 31 + 16 + 7),
+        (Unit.INPUT_TOKENS, 100 - 31 + 16),
+        (Unit.OUTPUT_TOKENS, 7),
+        (Unit.REQUESTS, 1),
+        (Unit.COST, 17),  # 69 x 0.15 + 31 x 0.075 + 7 x 0.60 = 16.875 millionths
+    ],
+)
+def test_amounts_are_whole_and_rounded_up(unit: Unit, expected: int) -> None:
+    usage = Usage(input_tokens=100, cached_input_tokens=31, output_tokens=7)
+
+    assert amount(_budget(unit, cached_input_percent=50, currency="USD"), usage, _PRICE) == expected
+
+
+@given(
+    tokens=st.tuples(st.integers(0, 10**7), st.integers(0, 10**6)),
+    used=st.tuples(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1)),
+    unit=st.sampled_from(Unit),
+)
+def test_usage_within_its_bound_never_measures_more(
+    tokens: tuple[int, int], used: tuple[float, float, float], unit: Unit
+) -> None:
+    budget = _budget(unit, cached_input_percent=50)
+    inputs, outputs = int(tokens[0] * used[0]), int(tokens[1] * used[1])
+    usage = Usage(input_tokens=inputs, output_tokens=outputs, cached_input_tokens=int(inputs * used[2]))
+
+    most = bound(budget, input_tokens=tokens[0], output_tokens=tokens[1], price=_PRICE)
+
+    assert amount(budget, usage, _PRICE) <= most
+
+
+def test_the_strictest_of_all_steps_that_are_reached_holds() -> None:
+    steps = (Step(at_percent=80, max_output_tokens=256, no_shadow=True), Step(at_percent=95, default_model_only=True))
+    one, other = _budget(steps=steps, name="one"), _budget(steps=(Step(at_percent=10, max_output_tokens=64),), name="2")
+    levels = [
+        Level(budget=one, used=800, limit=1000, resets_at=None),
+        Level(budget=other, used=99, limit=1000, resets_at=None),
+    ]
+
+    reached = degradation(levels)
+
+    assert (reached.max_output_tokens, reached.default_model_only, reached.no_shadow) == (256, False, True)
+    assert reached.budgets == (one,)
+    assert tightest(levels) == levels[0]
+
+
+def test_a_user_is_told_by_a_hash_that_needs_the_key() -> None:
+    assert user_subject("ann", key=b"k") == user_subject("ann", key=b"k")
+    assert user_subject("ann", key=b"k") != user_subject("ann", key=b"other")
+    assert "ann" not in user_subject("ann", key=b"k")
+
+
+def _answered(holdings: Holdings, *, now: float, grant: int | None) -> None:
+    while (call := holdings.next_call(now=now)) is not None:
+        holdings.hear(
+            Reply(
+                id=call.id,
+                session=9,
+                now=now,
+                declare=call.session != 9,
+                report_after=10,
+                retry_after=1,
+                verdicts=tuple(
+                    Verdict(
+                        serial=item.serial,
+                        state=BlockState.GONE if grant is None else BlockState.OPEN,
+                        granted=grant or 0,
+                        created=OurStamp(era=0, version=1),
+                        short=grant is None,
+                        limit=1000,
+                        used=1000 if grant is None else 0,
+                    )
+                    for item in call.items
+                ),
+            ),
+            now=now,
+        )
+
+
+def test_a_refusal_names_the_budget_how_much_and_when_it_resets() -> None:
+    holdings = Holdings(incarnation="i", boot="b", now=1000.0)
+    budget = _budget()
+    holdings.bind([budget])
+    charges = [Charge(budget, "", 10)]
+    _answered(holdings, now=1000.0, grant=None)
+    asked = holdings.reserve(charges, now=1000.0)
+    _answered(holdings, now=1000.0, grant=None)
+
+    refused = holdings.reserve(charges, now=1000.1)
+
+    assert isinstance(asked, Shortage)
+    assert asked.cause is Cause.ASKED
+    assert isinstance(refused, Shortage)
+    assert (refused.cause, refused.budget, refused.used, refused.limit, refused.resets_at) == (
+        Cause.EXHAUSTED,
+        budget,
+        1000,
+        1000,
+        _WINDOW.end,
+    )
+
+
+def test_while_the_ledger_is_away_what_is_held_is_spent_and_nobody_waits() -> None:
+    holdings = Holdings(incarnation="i", boot="b", now=1000.0)
+    budget = _budget()
+    holdings.bind([budget])
+    _answered(holdings, now=1000.0, grant=30)
+    holdings.reserve([Charge(budget, "", 10)], now=1000.0)
+    _answered(holdings, now=1000.0, grant=30)
+    spent = [holdings.reserve([Charge(budget, "", 10)], now=1001.0) for _ in range(3)]
+    holdings.reserve([Charge(budget, "", 10)], now=1001.0)
+    call = holdings.next_call(now=1001.0)
+    assert call is not None
+    holdings.unanswered(call, now=1001.2)
+
+    refused = holdings.reserve([Charge(budget, "", 10)], now=1001.3)
+
+    assert all(isinstance(each, Reservation) for each in spent)
+    assert isinstance(refused, Shortage)
+    assert refused.cause is Cause.UNANSWERED
+
+
+def test_no_more_subjects_are_kept_than_there_is_room_for() -> None:
+    holdings = Holdings(incarnation="i", boot="b", now=1000.0, tabs=100)
+    budget = _budget(subject=None)
+    holdings.bind([budget])
+    _answered(holdings, now=1000.0, grant=10)
+    for user in range(1000):
+        for _ in range(2):
+            holdings.reserve([Charge(budget, f"u{user}", 10)], now=1000.0)
+            _answered(holdings, now=1000.0, grant=10)
+
+    outcome = holdings.reserve([Charge(budget, "one more", 10)], now=1000.0)
+
+    assert isinstance(outcome, Shortage)
+    assert outcome.cause is Cause.CROWDED
+    assert len(holdings._desk.tabs) == 100
