@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from pointsman_sidecar.contract.requests import LONGEST_ID, MOST_METADATA, InvalidRequestError, Violation, quoted
+from pointsman_sidecar.contract.requests import LONGEST_ID, MOST_METADATA, Violation, named, quoted, refuse
 from pointsman_sidecar.routing.policy import Priority, Severity
 
 PREFIX = "x-pointsman-"
@@ -39,11 +39,11 @@ def read_hints(headers: Mapping[str, str]) -> Hints:
         InvalidRequestError: one cannot be understood, or is none that there is.
     """
     wrong = [
-        Violation(name, f"is no header of this door's: it reads {', '.join(HEADERS)}")
+        Violation(named(name), f"is no header of this door's: it reads {', '.join(HEADERS)}")
         for name in headers
         if name.startswith(PREFIX) and name not in HEADERS
     ]
-    wrong += [Violation(name, "is not UTF-8") for name, text in headers.items() if not _is_text(text)]
+    wrong += [Violation(named(name), "is not UTF-8") for name, text in headers.items() if not _is_text(text)]
     severity: Severity | None = None
     if (text := headers.get(SEVERITY)) is not None:
         severity = Severity.__members__.get(text.strip().upper())
@@ -62,8 +62,7 @@ def read_hints(headers: Mapping[str, str]) -> Hints:
             wrong.append(Violation(METADATA, 'must be a JSON object of texts, such as {"topic": "legal"}'))
     if (text := headers.get(DECISION)) is not None and text not in _PLACES:
         wrong.append(Violation(DECISION, f"is {quoted(text)}: write {' or '.join(_PLACES)}"))
-    if wrong:
-        raise InvalidRequestError(tuple(wrong))
+    refuse(wrong)
     return Hints(
         user=headers.get(USER, ""),
         session=headers.get(SESSION, ""),
@@ -100,5 +99,4 @@ def check_hints(hints: Hints) -> None:
     ]
     if len(hints.metadata) > MOST_METADATA:
         wrong.append(Violation("metadata", f"has {len(hints.metadata)} entries: give at most {MOST_METADATA}"))
-    if wrong:
-        raise InvalidRequestError(tuple(wrong))
+    refuse(wrong)

@@ -89,6 +89,7 @@ def test_a_good_body_with_something_else_in_it(make: Callable[..., Any], extra: 
         st.text(max_size=20) | VALUES.map(json.dumps) | st.just("x" * 2000),
     )
 )
+@example(headers={f"x-pointsman-{number}": "" for number in range(120)})
 def test_headers_of_any_kind(headers: dict[str, str]) -> None:
     understood(ChatForm, b'{"messages": [{"role": "user", "content": "Hi"}]}', headers)
 
