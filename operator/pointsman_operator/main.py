@@ -3,11 +3,11 @@
 import asyncio
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import CancelledError
-from datetime import UTC, datetime
 from typing import Any
 
 import structlog
@@ -22,7 +22,7 @@ from pointsman_operator.replication import ReplicationError, replicated
 from pointsman_operator.resources import Kind
 from pointsman_operator.server import Server
 from pointsman_operator.settings import Address, Settings, SettingsError, read_settings
-from pointsman_operator.status import StatusMetrics, StatusWriter
+from pointsman_operator.status import NoLedger
 from pointsman_operator.telemetry import TelemetryServer
 from pointsman_operator.tls import CertificateError, ServingCertificates
 from pointsman_operator.watch import (
@@ -36,6 +36,7 @@ from pointsman_operator.watch import (
 from pointsman_operator.watch.connection import SERVICE_ACCOUNT
 from pointsman_operator.webhooks import Webhooks, census, scan_for, webhooks
 from pointsman_operator.world import Change
+from pointsman_operator.writers import writers
 
 log = structlog.get_logger(__name__)
 
@@ -86,15 +87,16 @@ async def _operate(settings: Settings) -> None:
         fleet = Fleet(hub, clock=time.monotonic)
         keeper = Keeper(hub, cluster=cluster, metrics=WatchMetrics(registry), pods=proven)
         asked = census(settings, hub=hub, registry=registry)
-        writer = StatusWriter(
-            hub,
-            client=cluster,
-            sidecars_in=fleet.sidecars_in,
-            observe=lambda kind, value: keeper.observe(kind, Change.WRITTEN, value),
-            secrets_namespace=settings.namespace,
-            now=lambda: datetime.now(UTC),
-            metrics=StatusMetrics(registry),
+        written = writers(
+            settings,
+            hub=hub,
+            fleet=fleet,
+            cluster=cluster,
+            keeper=keeper,
             census=asked,
+            ledger=NoLedger(),
+            instance=settings.replicas.name if settings.replicas else socket.gethostname(),
+            registry=registry,
         )
         serving = ServingCertificates()
         certificates = security.certificates(settings, serving=serving, hub=hub, cluster=cluster)
@@ -104,13 +106,13 @@ async def _operate(settings: Settings) -> None:
             settings,
             hub=hub,
             fleet=fleet,
-            writer=writer,
+            writers=written,
             cluster=cluster,
             serving=serving,
             identity_metrics=identity_metrics,
             registry=registry,
         )
-        scan = scan_for(asked, hub=hub, cluster=cluster, writer=writer, replication=replication)
+        scan = scan_for(asked, hub=hub, cluster=cluster, writer=written.statuses, replication=replication)
         admission = (
             webhooks(settings.webhooks, certificates=serving, hub=hub, cluster=cluster, registry=registry)
             if settings.webhooks
@@ -142,7 +144,8 @@ async def _operate(settings: Settings) -> None:
                 running = [
                     tasks.create_task(keeper.run(interval=settings.relist_interval)),
                     tasks.create_task(keeper.follow_secrets()),
-                    tasks.create_task(writer.run()),
+                    tasks.create_task(written.statuses.run()),
+                    tasks.create_task(written.quotas.run()),
                     tasks.create_task(_announce(hub, server, addresses)),
                     *([tasks.create_task(certificates.run())] if certified else []),
                     *([tasks.create_task(scan.run(interval=settings.relist_interval))] if scan else []),

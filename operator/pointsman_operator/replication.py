@@ -24,9 +24,9 @@ from pointsman_operator.replicas import (
     token_in,
 )
 from pointsman_operator.settings import ReplicaSettings, Settings
-from pointsman_operator.status import StatusWriter
 from pointsman_operator.tls import ServingCertificates
 from pointsman_operator.watch import Cluster, ClusterProofs, OwnLease
+from pointsman_operator.writers import Writers
 
 # How long the replica that takes over leaves statuses alone: until the others have found it and said what they know.
 GRACE_SECONDS = 5.0
@@ -142,7 +142,7 @@ def replicated(
     *,
     hub: Hub,
     fleet: Fleet,
-    writer: StatusWriter,
+    writers: Writers,
     cluster: Cluster,
     serving: ServingCertificates,
     identity_metrics: IdentityMetrics,
@@ -150,7 +150,7 @@ def replicated(
 ) -> Replication | None:
     """What this replica is to the others, and whether it writes; None where it is the only one, which always writes."""
     if settings.replicas is None:
-        writer.begin()
+        writers.begin()
         return None
     replication = Replication(
         settings.replicas,
@@ -164,6 +164,5 @@ def replicated(
         identity_metrics=identity_metrics,
         registry=registry,
     )
-    replication.follow(begin=writer.begin, pause=writer.pause)
-    fleet.subscribe(writer.sidecars_changed)
+    replication.follow(begin=writers.begin, pause=writers.pause)
     return replication

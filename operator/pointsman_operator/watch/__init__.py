@@ -1,8 +1,9 @@
 """The operator's eyes and hands in the cluster: all that talks to the Kubernetes API, and nothing that decides.
 
-kopf watches policies, providers, namespaces and pods from a thread of its own; the Kubernetes client lists them, now
-and then and when asked, watches the Secrets of the operator's own namespace, writes statuses and the CA's Secret, and
-has tokens reviewed. `Keeper` brings what is watched and listed together into one world and hands that to the hub.
+kopf watches policies, providers, quotas, namespaces and pods from a thread of its own; the Kubernetes client lists
+them, now and then and when asked, watches the Secrets of the operator's own namespace, writes statuses, Events and the
+CA's Secret, and has tokens reviewed. `Keeper` brings what is watched and listed together into one world
+and hands that to the hub.
 `Scan` looks for what no watch tells of: pods that asked for a sidecar and have none.
 """
 

@@ -54,7 +54,7 @@ class Keeper:
 
     def __init__(self, hub: Hub, *, cluster: Cluster, metrics: WatchMetrics, pods: bool = False) -> None:
         self._hub = hub
-        self._kinds = (*((Kind.POD,) if pods else ()), Kind.NAMESPACE, Kind.PROVIDER, Kind.POLICY)
+        self._kinds = (*((Kind.POD,) if pods else ()), Kind.NAMESPACE, Kind.PROVIDER, Kind.POLICY, Kind.QUOTA)
         self._cluster = cluster
         self._metrics = metrics
         self._world = World()
