@@ -60,7 +60,7 @@ webhooks:
   - operations: [CREATE, UPDATE]
     apiGroups: [pointsman.dev]
     apiVersions: [v1alpha1]
-    resources: [modelproviders, modelroutingpolicies]
+    resources: [modelproviders, modelroutingpolicies, tokenquotas]
   failurePolicy: Ignore
   sideEffects: None
   admissionReviewVersions: [v1]

@@ -71,7 +71,7 @@ def quota_status(view: QuotaView, *, before: Mapping[str, Any], now: datetime) -
     quota = view.quota
     generation = quota.metadata.generation
     limit = amount_of(quota.spec.limit)
-    fullest = max(view.standings, key=lambda each: (each.short, each.used, each.held, each.subject), default=None)
+    fullest = max(view.standings, key=lambda each: (each.used, each.held, each.subject), default=None)
     used, held = (0, 0) if fullest is None else (fullest.used, fullest.held)
     percent = _percent(used, limit)
     step = reached_step(quota, used)

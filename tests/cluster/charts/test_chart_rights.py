@@ -49,7 +49,10 @@ class Scene:
         return sentence in self.log.read_text().replace("\\", "")
 
     def resources(self) -> None:
-        """A provider and a policy, whose status is to be written, and webhooks that are to get a caBundle."""
+        """A provider, a policy and a quota, whose status is to be written, and webhooks that are to get a caBundle.
+
+        The quota has nothing to spend, which is announced.
+        """
         provider = self.cluster.unique("openai")
         (spec,) = SETS["providers"].values["providers"].values()
         policy = {
@@ -58,6 +61,7 @@ class Scene:
         }
         self._apply("pointsman.dev/v1alpha1", "ModelProvider", provider, spec=spec)
         self._apply("pointsman.dev/v1alpha1", "ModelRoutingPolicy", "support", spec=policy)
+        self._apply("pointsman.dev/v1alpha1", "TokenQuota", "none", spec={"window": "Day", "limit": {"tokens": 0}})
         rule = {"operations": ["CREATE"], "apiGroups": ["nobody.example"], "apiVersions": ["v1"], "resources": ["none"]}
         webhook = {
             "name": "none.nobody.example",
@@ -193,6 +197,10 @@ async def test_the_charts_rights_are_enough(cluster: Cluster, crds: None, tmp_pa
     def policy() -> str:
         return cluster.kubectl("get", "mrp", "support", "-n", stage.namespace, "-o", "json").stdout
 
+    def announced() -> str:
+        regarding = "--field-selector=involvedObject.kind=TokenQuota,involvedObject.name=none"
+        return cluster.kubectl("get", "events", regarding, "-n", stage.namespace, "-o=jsonpath={..reason}").stdout
+
     def bundles() -> str:
         configurations = "mutatingwebhookconfiguration,validatingwebhookconfiguration"
         path = "-o=jsonpath={.items[*].webhooks[*].clientConfig.caBundle}"
@@ -202,6 +210,7 @@ async def test_the_charts_rights_are_enough(cluster: Cluster, crds: None, tmp_pa
     async with stage.operator():
         answer = await stage.connected(stage.token())
         await until(lambda: "NamespaceNotAllowed" in policy())
+        await until(lambda: announced() == "Exhausted")
         await until(lambda: len(bundles().split()) == 2)
     # Given up at the end, so that another replica need not wait for it.
     lease = json.loads(cluster.kubectl("get", "lease", stage.namespace, "-n", stage.namespace, "-o", "json").stdout)
