@@ -142,7 +142,8 @@ def _budget(quota: TokenQuota, *, member: Member, providers: Providers, now: flo
         name=budget_name(quota.metadata.key),
         shown=f"{Kind.QUOTA} {quota.metadata.key}",
         limit=limit,
-        windows=windows_from(kind, zone, began, until=began + AHEAD_SECONDS, least=2),
+        # Three: one may have ended since the period began, and the next is to be among them.
+        windows=windows_from(kind, zone, began, until=began + AHEAD_SECONDS, least=3),
         subject=subject,
         models=counted_models(quota, providers),
         cached_input_percent=percent,

@@ -41,9 +41,7 @@ def check_quota(
     try:
         _zone(spec.time_zone)
     except UnknownTimeZoneError as error:
-        problems.append(
-            Problem(path="spec.timeZone", reason=UNKNOWN_TIME_ZONE, message=f"{error}. Until then its days are UTC's")
-        )
+        problems.append(Problem(path="spec.timeZone", reason=UNKNOWN_TIME_ZONE, message=str(error)))
     if spec.models is None:
         problems += _uncounted(spec.limit, providers)
     else:

@@ -1,7 +1,8 @@
 """What `kubectl get` shows: conditions and counts.
 
 `amounts`, `conditions`, `pods`, `policies`, `providers`, `quotas`, `quota_events` and `views` are pure: from what is
-known to the status that should stand there. `Census` knows the pods that asked for a sidecar, and counts them for Prometheus.
+known to the status that should stand there. `Census` knows the pods that asked for a sidecar, and counts them for
+Prometheus.
 `StatusWriter` and `QuotaWriter` do the I/O: they write where the two differ, and nowhere else.
 """
 

@@ -172,7 +172,8 @@ class QuotaWriter:
             return False
         key, version = quota.metadata.key, quota.metadata.resource_version
         allowed = may_write_at(self._written.get(key), urgent=is_urgent(quota.status, wanted))
-        if (wait := allowed - self._clock()) > 0:
+        began = self._clock()
+        if (wait := allowed - began) > 0:
             self._again(key, after=wait)
             return False
         patch = merge_patch(quota.status, wanted)
@@ -189,7 +190,7 @@ class QuotaWriter:
             log.warning("the status of a quota is not written; will be tried again", quota=str(key), error=str(error))
             self._again(key, after=_RETRY_SECONDS)
             return False
-        self._written[key] = self._clock()
+        self._written[key] = began
         self._metrics.writes.labels(result="written").inc()
         self._observe(Kind.QUOTA, value)
         return True

@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from pointsman_operator.compile.budgets import Amount, amount_of, budget_name
-from pointsman_operator.compile.quotas import zone_of
+from pointsman_operator.compile.quotas import NOT_COUNTED, TWO_CURRENCIES, UNKNOWN_TIME_ZONE, zone_of
+from pointsman_operator.compile.selectors import INVALID_SELECTOR
 from pointsman_operator.ledger.accounts import Account, AccountKey
 from pointsman_operator.ledger.windows import Kind, Window, window_at
 from pointsman_operator.resources import Problem, TokenQuota, Unreadable
@@ -17,6 +18,15 @@ from pointsman_operator.status.conditions import Condition, failed, merged
 BETWEEN_WRITES_SECONDS = 30.0
 # A step or the end is written sooner. Still not each time, where calls go to and fro between the last and no budget.
 BETWEEN_URGENT_WRITES_SECONDS = 2.0
+
+
+# What holds of a quota that is not as it should be.
+_UNTIL_THEN = {
+    INVALID_SELECTOR: "It binds nobody until then",
+    UNKNOWN_TIME_ZONE: "Its windows are UTC's until then",
+    TWO_CURRENCIES: "The other models are counted",
+    NOT_COUNTED: "The other models are counted",
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -155,7 +165,9 @@ def _used_up(standings: Iterable[Standing], limit: Amount) -> list[Standing]:
 
 def _ready(view: QuotaView) -> Condition:
     if view.problems:
-        return failed("Ready", view.problems)
+        reasons = {problem.reason for problem in view.problems}
+        remark = ". ".join(said for reason, said in _UNTIL_THEN.items() if reason in reasons)
+        return failed("Ready", view.problems, remark=remark)
     return Condition(type="Ready", status=True, reason="InForce", message="It binds the pods that it is for")
 
 

@@ -122,16 +122,20 @@ def test_a_policy_that_would_not_be_ready_says_why(
     [
         (
             {"timeZone": "Europe/Atlantis"},
-            "UnknownTimeZone: spec.timeZone: there is no time zone 'Europe/Atlantis': write one of the IANA database, "
-            "such as Europe/Berlin or UTC. Until then its days are UTC's",
+            (
+                "UnknownTimeZone: spec.timeZone: there is no time zone 'Europe/Atlantis': write one of the IANA "
+                "database, such as Europe/Berlin or UTC"
+            ),
         ),
         (
             {
                 "models": [{"providerRef": {"name": "openai"}, "model": "gpt-4o"}],
                 "limit": {"cost": {"amount": "5", "currency": "EUR"}},
             },
-            "TwoCurrencies: spec.models[0]: ModelProvider openai prices gpt-4o in USD and the limit is in EUR: money "
-            "in two currencies cannot be added; give the model a quota of its own",
+            (
+                "TwoCurrencies: spec.models[0]: ModelProvider openai prices gpt-4o in USD and the limit is in EUR: "
+                "money in two currencies cannot be added; give the model a quota of its own"
+            ),
         ),
     ],
     ids=["no such time zone", "two currencies"],

@@ -122,8 +122,15 @@ def test_problems_keep_it_from_being_ready_and_its_amounts_stay() -> None:
     shown = status(spent(5), limit={"cost": {"amount": "1.50", "currency": "USD"}})
 
     assert condition(shown, "Ready")[:2] == ("False", "NotCounted")
+    assert condition(shown, "Ready")[2].endswith("The other models are counted")
     assert shown["display"]["limit"] == "1.50 USD"
     assert shown["used"] == "0.000005"
+
+
+def test_what_holds_of_a_quota_with_a_mistake_is_said() -> None:
+    lost = status(timeZone="Europe/Atlantis", selector={"matchLabels": {"app": "-"}})
+
+    assert condition(lost, "Ready")[2].endswith("It binds nobody until then. Its windows are UTC's until then")
 
 
 def test_what_cannot_be_read_binds_nobody_and_says_nothing_of_amounts() -> None:
