@@ -60,6 +60,7 @@ class Step:
     at_percent: int
     max_output_tokens: int | None = None
     default_model_only: bool = False
+    no_hedging: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -152,6 +153,7 @@ def _budget(quota: TokenQuota, *, member: Member, providers: Providers, now: flo
                 at_percent=step.at_percent,
                 max_output_tokens=step.max_output_tokens,
                 default_model_only=step.only == "DefaultModel",
+                no_hedging="Hedging" in step.disable,
             )
             for step in spec.steps
         ),

@@ -44,6 +44,7 @@ class QuotaStep(Model):
     at_percent: int
     max_output_tokens: int | None = None
     only: Literal["DefaultModel"] | None = None
+    disable: tuple[Literal["Hedging"], ...] = Field(default=(), strict=False)
 
 
 class TokenQuotaSpec(Model):

@@ -99,9 +99,11 @@ def _note(quota: TokenQuota, step: QuotaStep, window: Window) -> str:
         effects.append(f"answers are capped at {step.max_output_tokens} tokens")
     if step.only is not None:
         effects.append("the default model alone answers")
+    if step.disable:
+        effects.append("no call is hedged")
     return (
         f"{step.at_percent} % of {words(limit.value, limit)} are used{_WHOSE[quota.spec.scope]}: "
-        f"until {resets_at(quota, window)} {' and '.join(effects)}"
+        f"until {resets_at(quota, window)} {', '.join(effects)}"
     )
 
 

@@ -242,15 +242,15 @@ def test_nothing_to_spend_is_announced_once_and_not_each_day() -> None:
 
 
 def test_an_event_says_what_happens_and_until_when() -> None:
-    parsed = read_quota(quota(steps=[{**STEPS[0], "only": "DefaultModel"}], models=[counted()]))
+    parsed = read_quota(quota(steps=[{**STEPS[0], "only": "DefaultModel", "disable": ["Hedging"]}], models=[counted()]))
     window = current_window(parsed, NOW)
     (said,) = announcements(parsed, window=window, before={}, after=status(spent(850)))
 
     value = event(said, quota=parsed, window=window, instance="pointsman-0", now=NOW)
 
     assert value["note"] == (
-        "80 % of 1000 tokens are used: until 2026-03-02T00:00:00+00:00 answers are capped at 256 tokens "
-        "and the default model alone answers"
+        "80 % of 1000 tokens are used: until 2026-03-02T00:00:00+00:00 answers are capped at 256 tokens, "
+        "the default model alone answers, no call is hedged"
     )
     assert (value["type"], value["reason"], value["action"]) == ("Warning", "Reached80Percent", "Degrade")
     assert value["regarding"]["uid"] == "uid-of-shop-month"

@@ -179,12 +179,20 @@ def test_a_limit_without_a_number_that_slipped_past_the_crd_allows_nothing() -> 
 
 
 def test_what_a_quota_does_at_its_steps_and_its_end_is_told() -> None:
-    steps = [{"atPercent": 80, "maxOutputTokens": 256}, {"atPercent": 95, "only": "DefaultModel"}]
+    steps = [
+        {"atPercent": 50, "disable": ["Hedging"]},
+        {"atPercent": 80, "maxOutputTokens": 256},
+        {"atPercent": 95, "only": "DefaultModel"},
+    ]
     (budget,) = budgets(
         quota(steps=steps, cachedInputPercent=50, whenExhausted="DefaultModel", models=[counted(), counted("gone")])
     )
 
-    assert budget.steps == (Step(at_percent=80, max_output_tokens=256), Step(at_percent=95, default_model_only=True))
+    assert budget.steps == (
+        Step(at_percent=50, no_hedging=True),
+        Step(at_percent=80, max_output_tokens=256),
+        Step(at_percent=95, default_model_only=True),
+    )
     assert budget.cached_input_percent == 50
     assert budget.default_model_when_exhausted
     assert budget.models == {("openai", "gpt-4o"), ("openai", "gone")}
