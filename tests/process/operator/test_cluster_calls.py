@@ -75,13 +75,16 @@ async def test_each_kind_has_its_place(api: FakeApi, cluster: Cluster) -> None:
 async def test_of_pods_only_what_is_looked_at_is_kept(api: FakeApi, cluster: Cluster) -> None:
     looked_at = {"pointsman.dev/injection": "abc", "kubernetes.io/config.mirror": "x"}
     whole = pod(annotations={**looked_at, "kubectl.kubernetes.io/last-applied-configuration": "{}"})
-    whole["metadata"] |= {"managedFields": [{}], "deletionTimestamp": "2026-03-01T10:00:00Z"}
+    owners = [{"kind": "StatefulSet", "name": "db", "controller": True}]
+    more = {"managedFields": [{}], "ownerReferences": owners, "deletionTimestamp": "2026-03-01T10:00:00Z"}
+    whole["metadata"] |= more
     api.write(PODS, {**whole, "spec": {}})
 
     (kept,) = (await cluster.list(Kind.POD, read=dict)).items
 
     assert kept.keys() == {"metadata"}
     assert kept["metadata"]["annotations"] == looked_at
+    assert kept["metadata"]["ownerReferences"] == owners
     assert "deletionTimestamp" in kept["metadata"]
     assert "managedFields" not in kept["metadata"]
 
