@@ -12,7 +12,7 @@ from pointsman_operator.push import Hub
 from pointsman_operator.replicas import Fleet
 from pointsman_operator.resources import Kind
 from pointsman_operator.settings import Settings
-from pointsman_operator.status import Census, Ledger, QuotaWriter, StatusMetrics, StatusWriter
+from pointsman_operator.status import Census, Ledger, QuotaGauges, QuotaWriter, StatusMetrics, StatusWriter
 from pointsman_operator.watch import Cluster, Keeper
 from pointsman_operator.world import Change
 
@@ -78,4 +78,5 @@ def writers(
         instance=instance,
         metrics=metrics,
     )
+    QuotaGauges(quotas=lambda: hub.world.quotas, writing=lambda: quotas.writing, registry=registry)
     return Writers(statuses=statuses, quotas=quotas)

@@ -5,6 +5,7 @@ differ in their verdict. No I/O, no clock, no randomness, no Kubernetes client a
 """
 
 from pointsman_operator.compile.access import Access, grant_access
+from pointsman_operator.compile.budget_messages import budgets_message
 from pointsman_operator.compile.budgets import Budget, Member, budgets_for, terms_of, told_anew
 from pointsman_operator.compile.policy import Compiled, compile_policy
 from pointsman_operator.compile.providers import check_provider, secret_problems
@@ -19,6 +20,7 @@ __all__ = [
     "Compiled",
     "Member",
     "budgets_for",
+    "budgets_message",
     "check_provider",
     "check_quota",
     "claim_of",

@@ -114,12 +114,16 @@ def binds(quota: TokenQuota, labels: Mapping[str, str]) -> bool:
 def budgets_for(
     member: Member, *, quotas: Iterable[TokenQuota | Unreadable], providers: Providers, now: float
 ) -> tuple[Budget, ...]:
-    """The budgets that bind a pod, by name. `quotas` are its namespace's."""
-    return tuple(
+    """The budgets that bind a pod, by name. `quotas` are its namespace's.
+
+    One that counts no model, since all are priced in another currency, binds nobody: to sidecars, no model means all.
+    """
+    budgets = (
         _budget(quota, member=member, providers=providers, now=now)
         for quota in sorted(quotas, key=lambda each: each.metadata.key)
         if isinstance(quota, TokenQuota) and binds(quota, member.labels)
     )
+    return tuple(budget for budget in budgets if budget.models is None or budget.models)
 
 
 def terms_of(budgets: Iterable[Budget]) -> dict[str, Terms]:

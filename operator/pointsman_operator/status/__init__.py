@@ -2,13 +2,14 @@
 
 `amounts`, `conditions`, `pods`, `policies`, `providers`, `quotas`, `quota_events` and `views` are pure: from what is
 known to the status that should stand there. `Census` knows the pods that asked for a sidecar, and counts them for
-Prometheus.
+Prometheus, as `QuotaGauges` does what statuses say of budgets.
 `StatusWriter` and `QuotaWriter` do the I/O: they write where the two differ, and nowhere else.
 """
 
 from pointsman_operator.status.census import Census
 from pointsman_operator.status.policies import PolicyView, SidecarView, policy_status
 from pointsman_operator.status.providers import provider_status
+from pointsman_operator.status.quota_metrics import QuotaGauges
 from pointsman_operator.status.quota_writer import EventError, Ledger, NoLedger, QuotaWriter
 from pointsman_operator.status.quotas import Standing, standings_in
 from pointsman_operator.status.views import views_of
@@ -25,6 +26,7 @@ __all__ = [
     "Ledger",
     "NoLedger",
     "PolicyView",
+    "QuotaGauges",
     "QuotaWriter",
     "SidecarView",
     "Standing",

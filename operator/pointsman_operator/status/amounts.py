@@ -25,4 +25,9 @@ def digits(value: int, unit: Amount) -> str:
 
 def words(value: int, unit: Amount) -> str:
     """The number with its unit."""
-    return f"{digits(value, unit)} {_WORDS.get(unit.unit, unit.currency)}"
+    return f"{digits(value, unit)} {unit_of(unit)}"
+
+
+def unit_of(unit: Amount) -> str:
+    """The unit in words; of money, its currency."""
+    return _WORDS.get(unit.unit, unit.currency)

@@ -91,6 +91,11 @@ class QuotaWriter:
         self._slots = asyncio.Semaphore(AT_ONCE)
         hub.subscribe(self._hear)
 
+    @property
+    def writing(self) -> bool:
+        """Whether it is this writer's turn."""
+        return self._turn.is_set()
+
     def begin(self) -> None:
         """Write from now on, whatever of all there is to be written anew."""
         self._turn.set()

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from pointsman_operator.ledger.windows import Window
 from pointsman_operator.push import Hub, HubMetrics
 from pointsman_operator.resources import Key, Kind, TokenQuota
-from pointsman_operator.status import QuotaWriter, Standing, StatusMetrics
+from pointsman_operator.status import QuotaGauges, QuotaWriter, Standing, StatusMetrics
 from pointsman_operator.status import quota_writer as writer_module
 from pointsman_operator.watch import Cluster, Connector
 from pointsman_operator.world import Change
@@ -164,6 +164,25 @@ async def test_amounts_wait_for_half_a_minute_and_a_step_does_not(tmp_path: Path
 
         assert (stage.status()["step"], stage.status()["held"]) == (80, "50")
         await until(lambda: stage.said() == ["Reached80Percent"])
+
+
+async def test_prometheus_is_told_of_quotas_that_are_used_by_the_one_who_writes(tmp_path: Path) -> None:
+    async with staged(tmp_path, quota(), quota("idle")) as stage:
+        registry = CollectorRegistry()
+        QuotaGauges(quotas=lambda: stage.hub.world.quotas, writing=lambda: stage.writer.writing, registry=registry)
+        labels = {"namespace": "shop", "quota": "month", "unit": "tokens"}
+
+        def counted(name: str, **other: str) -> float | None:
+            return registry.get_sample_value(f"pointsman_operator_quota_{name}", {**labels, **other})
+
+        stage.spend(850, 50)
+        stage.writer.begin()
+        await until(lambda: counted("used") == 850)
+
+        assert (counted("held"), counted("limit")) == (50, 1000)
+        assert counted("used", quota="idle") is None
+        stage.writer.pause()
+        assert counted("used") is None
 
 
 async def test_the_end_of_a_window_gives_back_what_was_used(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pointsman_operator.compile import Budget, Member, budgets_for, check_quota, terms_of, told_anew
+from pointsman_api.v1 import quota_pb2 as pb
+from pointsman_operator.compile import Budget, Member, budgets_for, budgets_message, check_quota, terms_of, told_anew
 from pointsman_operator.compile.budgets import AHEAD_SECONDS, Amount, Step, amount_of, budget_name
 from pointsman_operator.ledger.windows import Kind as WindowKind
 from pointsman_operator.ledger.windows import Window, window_at, zone
@@ -161,9 +162,9 @@ def test_the_scope_says_for_whom_a_sidecar_spends(scope: str, subject: str | Non
         ({"requests": 2**53 - 1}, Amount(unit="Requests", value=2**53 - 1), "Requests"),
         (DOLLARS, Amount(unit="Cost", value=50_000_000, currency="USD"), "Cost:USD"),
         (
-            {"cost": {"amount": "999999999.999999", "currency": "EUR"}},
-            Amount(unit="Cost", value=999_999_999_999_999, currency="EUR"),
-            "Cost:EUR",
+            {"cost": {"amount": "999999999.999999", "currency": "USD"}},
+            Amount(unit="Cost", value=999_999_999_999_999, currency="USD"),
+            "Cost:USD",
         ),
     ],
 )
@@ -211,6 +212,33 @@ def test_money_counts_the_models_that_are_priced_in_it() -> None:
     assert budgets(quota(limit=DOLLARS))[0].models is None
     assert budgets(quota(limit=DOLLARS), providers=MIXED)[0].models == {("openai", "gpt-4o-mini"), ("openai", "gpt-4o")}
     assert budgets(quota(limit=DOLLARS, models=named), providers=MIXED)[0].models == {("openai", "gpt-4o")}
+
+
+def test_a_quota_in_money_that_no_model_is_priced_in_binds_nobody() -> None:
+    assert budgets(quota(limit=DOLLARS), providers=(provider(models=[EUROS]),)) == ()
+
+
+def test_what_a_sidecar_is_told_of_its_budgets() -> None:
+    steps = [{"atPercent": 80, "maxOutputTokens": 256}, {"atPercent": 95, "only": "DefaultModel"}]
+    everyone = quota("a", steps=steps, cachedInputPercent=50)
+    user = quota("b", scope="User", limit=DOLLARS, models=[counted("x"), counted()], whenExhausted="DefaultModel")
+
+    told = budgets_message(budgets(everyone, user, providers=MIXED), user_key=b"key")
+    shared, own = told.budgets
+
+    assert told.user_key == b"key"
+    assert (shared.name, shared.shown, shared.unit) == ("TokenQuota/shop/a", "TokenQuota shop/a", pb.BUDGET_UNIT_TOKENS)
+    assert (shared.limit, shared.cached_input_percent, list(shared.models)) == (1000, 50, [])
+    assert [(each.at_percent, each.max_output_tokens, each.default_model_only) for each in shared.steps] == [
+        (80, 256, False),
+        (95, 0, True),
+    ]
+    assert (shared.HasField("subject"), shared.subject, own.HasField("subject")) == (True, "", False)
+    assert shared.when_exhausted == pb.WHEN_EXHAUSTED_REFUSE
+    assert own.when_exhausted == pb.WHEN_EXHAUSTED_DEFAULT_MODEL
+    assert (own.unit, own.currency, own.limit) == (pb.BUDGET_UNIT_COST, "USD", 50_000_000)
+    assert [(each.provider, each.provider_model) for each in own.models] == [("openai", "gpt-4o"), ("openai", "x")]
+    assert [window.start for window in shared.windows] == sorted({window.start for window in shared.windows})
 
 
 def test_a_quota_whose_time_zone_is_unknown_holds_by_utc() -> None:
