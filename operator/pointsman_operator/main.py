@@ -14,6 +14,8 @@ import structlog
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 
 from pointsman_operator import garbage, security
+from pointsman_operator.budgeting import budgeting
+from pointsman_operator.compile import quota_of
 from pointsman_operator.identity import IdentityMetrics
 from pointsman_operator.logs import configure_logs
 from pointsman_operator.push import Hub, HubMetrics, RelistError
@@ -22,7 +24,6 @@ from pointsman_operator.replication import ReplicationError, replicated
 from pointsman_operator.resources import Kind
 from pointsman_operator.server import Server
 from pointsman_operator.settings import Address, Settings, SettingsError, read_settings
-from pointsman_operator.status import NoLedger
 from pointsman_operator.telemetry import TelemetryServer
 from pointsman_operator.tls import CertificateError, ServingCertificates
 from pointsman_operator.watch import (
@@ -87,6 +88,14 @@ async def _operate(settings: Settings) -> None:
         fleet = Fleet(hub, clock=time.monotonic)
         keeper = Keeper(hub, cluster=cluster, metrics=WatchMetrics(registry), pods=proven)
         asked = census(settings, hub=hub, registry=registry)
+        budgets = budgeting(
+            settings,
+            hub=hub,
+            cluster=cluster,
+            moved=lambda names: written.quotas.look_at(map(quota_of, names)),
+            opened=lambda: written.quotas.begin(),  # noqa: PLW0108 - made below, of the ledger
+            registry=registry,
+        )
         written = writers(
             settings,
             hub=hub,
@@ -94,7 +103,7 @@ async def _operate(settings: Settings) -> None:
             cluster=cluster,
             keeper=keeper,
             census=asked,
-            ledger=NoLedger(),
+            ledger=budgets.keeper,
             instance=settings.replicas.name if settings.replicas else socket.gethostname(),
             registry=registry,
         )
@@ -110,6 +119,9 @@ async def _operate(settings: Settings) -> None:
             cluster=cluster,
             serving=serving,
             identity_metrics=identity_metrics,
+            binding=budgets.binding,
+            keeper=budgets.keeper,
+            router=budgets.router,
             registry=registry,
         )
         scan = scan_for(asked, hub=hub, cluster=cluster, writer=written.statuses, replication=replication)
@@ -125,7 +137,12 @@ async def _operate(settings: Settings) -> None:
             ready=lambda: "stopping" if stopping.is_set() else _unready(hub, addresses, admission),
         )
         server = Server(
-            hub, identifier=identifier, relist=keeper.relist, replicas=replication.service if replication else None
+            hub,
+            identifier=identifier,
+            relist=keeper.relist,
+            quotas=budgets.service(hub, identifier=identifier),
+            replicas=replication.service if replication else None,
+            ledger=replication.ledger if replication else None,
         )
         try:
             addresses["metrics_listen"] = await _listen("metrics-listen", settings.metrics_listen, telemetry.start)
@@ -137,8 +154,9 @@ async def _operate(settings: Settings) -> None:
                 "listen", settings.listen, lambda address: server.start(address, credentials=credentials)
             )
             if settings.webhooks and admission:
-                start = admission.server.start
-                addresses["webhook_listen"] = await _listen("webhook-listen", settings.webhooks.listen, start)
+                addresses["webhook_listen"] = await _listen(
+                    "webhook-listen", settings.webhooks.listen, admission.server.start
+                )
             log.info("listening", **addresses)
             async with asyncio.TaskGroup() as tasks:
                 running = [
@@ -146,6 +164,8 @@ async def _operate(settings: Settings) -> None:
                     tasks.create_task(keeper.follow_secrets()),
                     tasks.create_task(written.statuses.run()),
                     tasks.create_task(written.quotas.run()),
+                    tasks.create_task(budgets.keeper.run()),
+                    tasks.create_task(budgets.user_key.run()),
                     tasks.create_task(_announce(hub, server, addresses)),
                     *([tasks.create_task(certificates.run())] if certified else []),
                     *([tasks.create_task(scan.run(interval=settings.relist_interval))] if scan else []),

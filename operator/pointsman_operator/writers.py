@@ -25,9 +25,8 @@ class Writers:
     quotas: QuotaWriter
 
     def begin(self) -> None:
-        """Write from now on."""
+        """Write from now on; of quotas only once the ledger has been read, which begins that."""
         self.statuses.begin()
-        self.quotas.begin()
 
     def pause(self) -> None:
         """Write no more: another replica does."""

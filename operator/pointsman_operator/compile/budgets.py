@@ -93,6 +93,12 @@ def budget_name(key: Key) -> str:
     return f"{Kind.QUOTA}/{key.namespace}/{key.name}"
 
 
+def quota_of(budget: str) -> Key:
+    """The quota of a budget, by what the ledger calls it."""
+    _, namespace, name = budget.split("/")
+    return Key(namespace, name)
+
+
 def amount_of(limit: QuotaLimit) -> Amount:
     """The limit in the ledger's terms. Where the CRD's rule was slipped past and there is none: nothing at all."""
     for name, unit in _UNITS.items():

@@ -10,7 +10,7 @@ from pointsman_operator.status.census import Census
 from pointsman_operator.status.policies import PolicyView, SidecarView, policy_status
 from pointsman_operator.status.providers import provider_status
 from pointsman_operator.status.quota_metrics import QuotaGauges
-from pointsman_operator.status.quota_writer import EventError, Ledger, NoLedger, QuotaWriter
+from pointsman_operator.status.quota_writer import EventError, Ledger, QuotaWriter
 from pointsman_operator.status.quotas import Standing, standings_in
 from pointsman_operator.status.views import views_of
 from pointsman_operator.status.writer import (
@@ -24,7 +24,6 @@ __all__ = [
     "Census",
     "EventError",
     "Ledger",
-    "NoLedger",
     "PolicyView",
     "QuotaGauges",
     "QuotaWriter",

@@ -207,11 +207,3 @@ class QuotaWriter:
                 await self._events.create_event(value)
             except EventError as error:
                 log.warning("an Event of a quota is lost", quota=str(quota.metadata.key), error=str(error))
-
-
-class NoLedger:
-    """The ledger where nobody spends: what follows from a quota's spec alone is said all the same."""
-
-    def standings(self, quota: TokenQuota, window: Window) -> Sequence[Standing]:  # noqa: ARG002 - the protocol's
-        """Nothing was spent."""
-        return ()

@@ -12,6 +12,7 @@ from pointsman_operator.watch.connection import Connector, NoConnectionError
 from pointsman_operator.watch.keeper import Keeper, WatchMetrics
 from pointsman_operator.watch.kopf_thread import KopfThread
 from pointsman_operator.watch.own_lease import OwnLease
+from pointsman_operator.watch.own_ledger import OwnLedger
 from pointsman_operator.watch.own_secrets import OwnSecrets
 from pointsman_operator.watch.proofs import ClusterProofs
 from pointsman_operator.watch.scan import Scan
@@ -25,6 +26,7 @@ __all__ = [
     "KopfThread",
     "NoConnectionError",
     "OwnLease",
+    "OwnLedger",
     "OwnSecrets",
     "Scan",
     "WatchMetrics",
