@@ -19,9 +19,12 @@ from pointsman_operator.quotas import (
     StoreMetrics,
     UserKey,
 )
+from pointsman_operator.quotas.user_key import USER_KEY_ENTRY, USER_KEY_SECRET
 from pointsman_operator.settings import Settings
 from pointsman_operator.watch import Cluster, OwnLedger, OwnSecrets
 
+OWN_KEYS = frozenset({(USER_KEY_SECRET, USER_KEY_ENTRY)})
+"""What is to be kept of the operator's own Secrets."""
 _SESSION_BITS = 63
 
 

@@ -14,7 +14,7 @@ import structlog
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 
 from pointsman_operator import garbage, security
-from pointsman_operator.budgeting import budgeting
+from pointsman_operator.budgeting import OWN_KEYS, budgeting
 from pointsman_operator.compile import quota_of
 from pointsman_operator.identity import IdentityMetrics
 from pointsman_operator.logs import configure_logs
@@ -86,7 +86,7 @@ async def _operate(settings: Settings) -> None:
         certified = proven or settings.webhooks is not None
         addresses: dict[str, str] = {}
         fleet = Fleet(hub, clock=time.monotonic)
-        keeper = Keeper(hub, cluster=cluster, metrics=WatchMetrics(registry), pods=proven)
+        keeper = Keeper(hub, cluster=cluster, metrics=WatchMetrics(registry), pods=proven, own=OWN_KEYS)
         asked = census(settings, hub=hub, registry=registry)
         budgets = budgeting(
             settings,

@@ -15,7 +15,7 @@ from pointsman_operator.tls import SecretConflictError, SecretUnavailableError
 log = structlog.get_logger(__name__)
 
 USER_KEY_SECRET = "pointsman-user-key"  # noqa: S105 - the name of one
-_ENTRY = "key"
+USER_KEY_ENTRY = "key"
 _BYTES = 32
 _RETRY_SECONDS = 5.0
 
@@ -51,7 +51,7 @@ class UserKey:
     def value(self) -> bytes | None:
         """The key; None while there is none."""
         secret = self._hub.world.secrets.get(self._key)
-        text = None if secret is None else secret.data.get(_ENTRY)
+        text = None if secret is None else secret.data.get(USER_KEY_ENTRY)
         try:
             value = base64.b64decode(text or "", validate=True)
         except ValueError:
@@ -72,7 +72,7 @@ class UserKey:
         # Secrets as the hub sees them are text: so the key is written in letters.
         text = base64.b64encode(self._fresh())
         try:
-            await self._secrets.create_secret(USER_KEY_SECRET, {_ENTRY: base64.b64encode(text).decode()})
+            await self._secrets.create_secret(USER_KEY_SECRET, {USER_KEY_ENTRY: base64.b64encode(text).decode()})
             log.info("the key for users' hashes was made", secret=USER_KEY_SECRET)
         except SecretConflictError:
             if self._hub.world.secrets.get(self._key) is not None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +15,7 @@ from pointsman_api.v1 import control_pb2 as control
 from pointsman_api.v1 import quota_pb2 as pb
 from pointsman_api.v1 import quota_pb2_grpc
 from pointsman_operator.compile import quota_of
+from pointsman_operator.ledger.accounts import Account, AccountKey
 from pointsman_operator.ledger.windows import Window
 from pointsman_operator.push import ClaimedIdentity, Hub, HubMetrics
 from pointsman_operator.quotas import (
@@ -123,12 +124,7 @@ async def streaming(plane: Plane, *sidecars: Sidecar) -> AsyncIterator[None]:
 
 async def spend_all(*sidecars: Sidecar, amount: int) -> None:
     """Have all of them spend until the ledger says that there is no more."""
-
-    async def one(sidecar: Sidecar) -> None:
-        while await sidecar.spend(amount) is None:
-            await asyncio.sleep(0)
-
-    await asyncio.gather(*map(one, sidecars))
+    await asyncio.gather(*(each.spend_all(amount) for each in sidecars))
 
 
 def bound_to(limit: int) -> Callable[[pb.Budgets], bool]:
@@ -216,7 +212,8 @@ class Unsure(MemoryStore):
     def __post_init__(self) -> None:
         super().__init__()
 
-    async def write(self, changes):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, D102
+    async def write(self, changes: Mapping[AccountKey, Account | None]) -> None:
+        """Write, or not."""
         if self.full and any(account is not None and account.version > 1 for account in changes.values()):
             raise StoreFullError("the shelf is full", accounts=frozenset(changes))
         await super().write(changes)
@@ -243,8 +240,7 @@ async def test_a_full_store_hears_what_is_given_back_and_says_why_it_grants_noth
     async with operating(store, quota(limit={"tokens": 10_000})) as plane, streaming(plane, sidecar):
         assert await sidecar.spend(10) is None
         store.full = True
-        while await sidecar.spend(10) is None:
-            await asyncio.sleep(0)
+        await spend_all(sidecar, amount=10)
 
         assert sidecar.messages[-1] == "the shelf is full"
         store.full = False
@@ -258,8 +254,7 @@ async def test_a_full_store_hears_what_is_given_back_and_says_why_it_grants_noth
         (
             pb.QuotaHello(contract_version=2, incarnation="a"),
             grpc.StatusCode.FAILED_PRECONDITION,
-            "this operator speaks version 1 of the contract and the sidecar version 2; bring the older of the two up "
-            "to date",
+            "this operator speaks version 1 of the contract and the sidecar version 2; bring the older of the two up to date",  # noqa: E501 - one sentence
         ),
         (
             pb.QuotaHello(contract_version=1, incarnation="a"),

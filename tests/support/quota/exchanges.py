@@ -146,11 +146,11 @@ class Sidecar:
             call.cancel()
 
     async def spend(self, amount: int, *, subject: str = "") -> Shortage | None:
-        """Make a call that uses just so much of each budget; the shortage, where the ledger says there is not enough."""
+        """Make a call that uses so much of each budget that has anything; the shortage where there is not enough."""
         async with asyncio.timeout(SECONDS):
             while True:
                 self.changed.clear()
-                budgets = self.holdings.budgets
+                budgets = [each for each in self.holdings.budgets if each.limit]
                 if self.told:
                     charges = [Charge(each, each.subject or subject, amount) for each in budgets]
                     outcome = self.holdings.reserve(charges, now=self.clock())
@@ -166,6 +166,14 @@ class Sidecar:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(0.2):
                         await self.changed.wait()
+
+    async def spend_all(self, amount: int) -> None:
+        """Spend until the ledger says that there is no more."""
+        shortage = None
+        while shortage is None:
+            shortage = await self.spend(amount)
+            # Others have their turn.
+            await asyncio.sleep(0)
 
     async def settle_all(self) -> None:
         """Give back and settle all that it holds."""
