@@ -51,17 +51,17 @@ class MemoryStore:
     """Accounts in memory: for the standalone command where it is given no folder for its state."""
 
     def __init__(self, shared: SharedMemory | None = None) -> None:
-        self._shared = shared or SharedMemory()
+        self.shared = shared or SharedMemory()
         self._seen: dict[AccountKey, int] = {}
 
     async def read(self) -> Mapping[AccountKey, Account]:
         """All accounts."""
-        self._seen = {key: number for key, (number, _) in self._shared.accounts.items()}
-        return {key: account for key, (_, account) in self._shared.accounts.items()}
+        self._seen = {key: number for key, (number, _) in self.shared.accounts.items()}
+        return {key: account for key, (_, account) in self.shared.accounts.items()}
 
     async def write(self, changes: Mapping[AccountKey, Account | None]) -> None:
         """Write all, or raise StoreConflictError and write none."""
-        accounts = self._shared.accounts
+        accounts = self.shared.accounts
         if any(accounts.get(key, (0, None))[0] != self._seen.get(key, 0) for key in changes):
             raise StoreConflictError("the accounts in memory were written by somebody else")
         for key, account in changes.items():
@@ -69,6 +69,6 @@ class MemoryStore:
                 accounts.pop(key, None)
                 self._seen.pop(key, None)
                 continue
-            self._shared.writes += 1
-            accounts[key] = (self._shared.writes, account)
-            self._seen[key] = self._shared.writes
+            self.shared.writes += 1
+            accounts[key] = (self.shared.writes, account)
+            self._seen[key] = self.shared.writes
