@@ -1,5 +1,7 @@
 """The gRPC server: control and quotas for sidecars, the replicas' own services, health and reflection."""
 
+import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -106,4 +108,6 @@ class Server:
         await self._health.enter_graceful_shutdown()
         for service in self._closed_first:
             service.close()
-        await self._server.stop(_STREAMS_END_SECONDS)
+        # gRPC waits for good where somebody connects in the moment that it stops listening.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._server.stop(_STREAMS_END_SECONDS), _STREAMS_END_SECONDS + 1)

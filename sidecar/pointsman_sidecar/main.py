@@ -1,6 +1,7 @@
 """`pointsman-sidecar`: the process in an app's pod."""
 
 import asyncio
+import gc
 import os
 import random
 import signal
@@ -15,6 +16,7 @@ from pointsman_sidecar.control.store import SnapshotStore
 from pointsman_sidecar.control.stream import Backoff, ControlStream
 from pointsman_sidecar.control.trust import OperatorTls, Trust
 from pointsman_sidecar.doors.known_errors import AddressInUseError
+from pointsman_sidecar.doors.reading import take_short_turns
 from pointsman_sidecar.doors.status_page import StatusPageError
 from pointsman_sidecar.serving import serving
 from pointsman_sidecar.settings import Settings, SettingsError, parse
@@ -22,6 +24,8 @@ from pointsman_sidecar.telemetry import logs
 from pointsman_sidecar.telemetry.metrics import Metrics
 
 _USAGE = 2
+# Each request makes objects that refer to each other: what is looked through for them is kept small, and seldom.
+_OBJECTS_BEFORE_A_LOOK = 10_000
 
 
 def main() -> None:
@@ -29,6 +33,8 @@ def main() -> None:
     try:
         settings = parse(sys.argv[1:], os.environ)
         logs.configure(settings.log_level)
+        take_short_turns()
+        gc.set_threshold(_OBJECTS_BEFORE_A_LOOK)
         asyncio.run(_run(settings))
     except (SettingsError, AddressInUseError, StatusPageError) as error:
         print(f"pointsman-sidecar: {error}", file=sys.stderr)  # noqa: T201 - for the person who started it
@@ -66,6 +72,8 @@ async def _run(settings: Settings) -> None:
         ready=lambda: not stop.is_set(),
     ) as served:
         following = asyncio.create_task(control.run(), name="control stream")
+        # What there is now stays: it need not be looked through for what can go.
+        gc.freeze()
         log.info(
             "ready",
             listen=str(served.listen),
