@@ -141,6 +141,9 @@ class QuotaWriter:
             self.look_at(news.quotas)
 
     async def _look(self, key: Key) -> None:
+        if not self._turn.is_set():
+            # Since it was found to be due: the ledger knows nothing any more.
+            return
         quota = self._hub.world.quotas.get(key)
         if quota is None:
             self._written.pop(key, None)
