@@ -63,7 +63,7 @@ def reply_message(reply: Reply, *, message: str) -> pb.QuotaReply:
 
 def _item(block: pb.BlockReport, *, namespace: str) -> Item:
     account = block.account
-    if not account.budget.startswith(f"{Kind.QUOTA}/{namespace}/"):
+    if account.budget.split("/")[:-1] != [str(Kind.QUOTA), namespace]:
         raise MalformedCallError("a call speaks of a budget that is not its namespace's")
     if max(len(account.budget), len(account.unit), len(account.subject)) > _LONGEST_NAME:
         raise MalformedCallError(f"a call names an account by more than {_LONGEST_NAME} characters")
@@ -83,11 +83,16 @@ def _item(block: pb.BlockReport, *, namespace: str) -> Item:
         ),
         granted=_number("granted", block.granted),
         created=_stamp(block.created) if block.HasField("created") else None,
-        total=_number("total", block.total),
-        needed=_number("needed", block.needed),
-        least=_number("least", block.least),
+        total=_wish("total", block.total),
+        needed=_wish("needed", block.needed),
+        least=_wish("least", block.least),
         closed=block.closed,
     )
+
+
+def _wish(name: str, value: int) -> int:
+    """What is wished for. More than there can be is no mistake: it is not granted."""
+    return _number(name, min(value, _MOST))
 
 
 def _stamp(stamp: pb.AccountStamp) -> Stamp:

@@ -281,13 +281,14 @@ async def test_a_hello_that_cannot_be_taken_is_refused(
         assert (await call.code(), await call.details()) == (code, reason)
 
 
-async def test_nobody_can_speak_of_another_namespaces_budgets() -> None:
+@pytest.mark.parametrize("budget", ["TokenQuota/bank/month", "TokenQuota/shop/month/day", "TokenQuota/shop", ""])
+async def test_nobody_can_speak_of_budgets_that_are_not_the_namespaces(budget: str) -> None:
     async with operating(MemoryStore()) as plane, plane.channel() as channel:
         call = quota_pb2_grpc.QuotasStub(channel).Exchange()
         identity = control.ClaimedIdentity(namespace="shop", pod="app-1")
         hello = pb.QuotaHello(contract_version=1, claimed_identity=identity, incarnation="a")
         await call.write(pb.ExchangeRequest(hello=hello))
-        report = pb.BlockReport(account=pb.AccountRef(budget="TokenQuota/bank/month", unit="Tokens"), serial=1)
+        report = pb.BlockReport(account=pb.AccountRef(budget=budget, unit="Tokens"), serial=1)
         await call.write(pb.ExchangeRequest(call=pb.QuotaCall(id=1, blocks=[report])))
         assert (await call.read()).HasField("budgets")
 
