@@ -65,7 +65,15 @@ node-binaries: $(VENV)/.installed ## Build the rest of Kubernetes, CoreDNS and H
 
 .PHONY: bench-operator
 bench-operator: $(VENV)/.installed ## Measure the operator's scale on an API server of its own (10 minutes; ARGS=--quick: half a one).
-	@PYTHONPATH=tests:bench/operator $(BIN)/python -m scale $(ARGS)
+	@PYTHONPATH=tests:bench/shared:bench/operator $(BIN)/python -m scale $(ARGS)
+
+.PHONY: bench
+bench: $(VENV)/.installed ## Measure what a request costs, through both doors (2 minutes; ARGS=--quick: a quarter of one).
+	@PYTHONPATH=tests:bench/shared:bench/requests $(BIN)/python -m speed $(ARGS)
+
+.PHONY: bench-peers
+bench-peers: $(VENV)/.installed ## The same beside LiteLLM, Portkey and TensorZero, installed into the cache (6 minutes; needs Node).
+	@PYTHONPATH=tests:bench/shared:bench/requests $(BIN)/python -m speed --peers $(ARGS)
 
 .PHONY: images
 images: $(VENV)/.installed ## Build the images of both planes, with docker, podman or buildah.
@@ -115,6 +123,11 @@ golden: $(VENV)/.installed ## Write the golden files of the charts (needs Helm: 
 lock: ## Lock the requirements anew (needs uv).
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 	  --custom-compile-command "make lock" --all-extras --group dev pyproject.toml -o requirements/dev.txt
+	@# What the images carry: the same versions, for the Python that they have.
+	for plane in operator sidecar; do \
+	  uv pip compile --quiet --universal --python-version 3.13 --generate-hashes --no-emit-index-url --no-annotate \
+	    --custom-compile-command "make lock" --constraint requirements/dev.txt --extra $$plane pyproject.toml \
+	    -o requirements/$$plane.txt || exit 1; done
 
 .PHONY: clean
 clean: ## Remove what was built in the tree.

@@ -23,7 +23,7 @@ from pointsman_sidecar.providers.clients import ProviderClients
 from pointsman_sidecar.settings import Address
 from pointsman_sidecar.telemetry.metrics import Metrics
 from pointsman_sidecar.telemetry.observer import Observer
-from pointsman_sidecar.telemetry.tracing import tracer
+from pointsman_sidecar.telemetry.tracing import spans
 
 _First = TypeVar("_First")
 _Second = TypeVar("_Second")
@@ -60,8 +60,8 @@ async def serving(
         AddressInUseError, StatusPageError: an address cannot be bound.
     """
     async with AsyncExitStack() as stack:
-        spans = stack.enter_context(tracer(environment, service=_SERVICE))
-        observer = Observer(tracer=spans, metrics=metrics, log=log, clock=time.monotonic)
+        recorded = stack.enter_context(spans(environment, service=_SERVICE))
+        observer = Observer(spans=recorded, metrics=metrics, log=log, clock=time.monotonic)
         clients = await stack.enter_async_context(ProviderClients())
         completions = Completions(
             in_force=in_force,

@@ -11,6 +11,7 @@ import pytest
 from cluster.harness.cluster import Cluster
 
 ROOT = Path(__file__).resolve().parents[2]
+PATHS = os.pathsep.join(str(ROOT / each) for each in ("tests", "bench/shared", "bench/operator"))
 MEASURED = (
     "Cold start",
     "Operator: change to ACK, p99",
@@ -29,7 +30,11 @@ def test_the_bench_measures_what_is_promised_and_leaves_nothing_behind(cluster: 
 
     done = run(
         [sys.executable, "-m", "scale", "--quick", f"--output={tmp_path / 'out'}"],
-        env={**os.environ, "PYTHONPATH": f"{ROOT / 'tests'}:{ROOT / 'bench' / 'operator'}", "TMPDIR": str(work)},
+        env={
+            **os.environ,
+            "PYTHONPATH": PATHS,
+            "TMPDIR": str(work),
+        },
         capture_output=True,
         text=True,
         check=False,

@@ -16,12 +16,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from cluster.harness.cluster import Cluster
+from measuring.percentiles import percentile
 from pointsman_operator.tls.certificates import make_authority, make_leaf
 from scale import objects
 from scale.api import Api, all_of, collection
 from scale.operators import Operator, Program, authority, operator, prepared, programs, until
 from scale.processes import usage
-from scale.results import Results, percentile, spread
+from scale.results import Results, spread
 from scale.sizes import Sizes
 
 _AUDIENCE = "pointsman.dev"

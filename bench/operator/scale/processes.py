@@ -29,19 +29,5 @@ def usage(pid: int) -> Usage:
     )
 
 
-def machine() -> dict[str, object]:
-    """What the numbers were measured on."""
-    model = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
-    memory = Path("/proc/meminfo").read_text().splitlines()[0].split()[1]
-    system = os.uname()
-    return {
-        "cpus": len(os.sched_getaffinity(0)),
-        "cpu": model[0].partition(":")[2].strip() if model else system.machine,
-        "memory_mib": int(memory) // 1024,
-        "kernel": system.release,
-        "load_before": os.getloadavg()[0],
-    }
-
-
 def _mebibytes(text: str) -> float:
     return int(text.split(maxsplit=1)[0]) / 1024

@@ -1,9 +1,10 @@
 """What was measured, and whether it is what was aimed at: pure."""
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
+
+from measuring.percentiles import percentile
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,12 +44,6 @@ class Results:
                 name: [percentile(values, percent) for percent in range(101)] for name, values in self.series.items()
             },
         }
-
-
-def percentile(values: Iterable[float], percent: float) -> float:
-    """The smallest value that so many percent are no larger than."""
-    ordered = sorted(values)
-    return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]
 
 
 def spread(values: Sequence[float], *, unit: str) -> str:

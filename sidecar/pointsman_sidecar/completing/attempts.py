@@ -18,6 +18,7 @@ from pointsman_sidecar.resilience.health import Health
 from pointsman_sidecar.routing.capability import most_usage
 from pointsman_sidecar.routing.plan import Step
 from pointsman_sidecar.routing.policy import Provider
+from pointsman_sidecar.telemetry.observer import SeenAttempt
 
 _Answer = TypeVar("_Answer")
 _Chunk = TypeVar("_Chunk")
@@ -117,9 +118,9 @@ class Attempts:
             attempt,
             operation=serving.form.operation,
             base_url=progress.policy.providers[model.provider].base_url,
-        ):
+        ) as seen:
             if entry is not None and entry.trial:
-                serving.observation.circuit(model, self._health.state(progress.policy, model, started))
+                seen.circuit(self._health.state(progress.policy, model, started))
             try:
                 yield
                 attempt.outcome = Outcome.SUCCEEDED
@@ -136,16 +137,23 @@ class Attempts:
             finally:
                 now = self._clock()
                 attempt.latency = now - started
-                self._learn(serving, attempt, entry, now, streams=streams)
+                self._learn(serving, attempt, entry, seen, now, streams=streams)
 
     def _learn(
-        self, serving: Serving[Any, Any], attempt: Attempt, entry: Entry | None, now: float, *, streams: bool
+        self,
+        serving: Serving[Any, Any],
+        attempt: Attempt,
+        entry: Entry | None,
+        seen: SeenAttempt,
+        now: float,
+        *,
+        streams: bool,
     ) -> None:
         policy, model = serving.progress.policy, attempt.step.model
         if entry is not None:
             opened = self._health.leave(policy, model, entry, now, _blamed(serving, attempt))
             if opened or entry.trial:
-                serving.observation.circuit(model, self._health.state(policy, model, now), opened=opened)
+                seen.circuit(self._health.state(policy, model, now), opened=opened)
         if policy.hedging is None:
             return
         record = self._health.of(policy, model)

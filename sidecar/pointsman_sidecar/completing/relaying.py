@@ -1,8 +1,9 @@
 """A provider's stream, sent on piece by piece, and how long one waits for the next."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from types import TracebackType
 from typing import TypeVar
 
 from pointsman_sidecar.completing.served import Sink
@@ -81,13 +82,18 @@ async def stream_patience(timeouts: Timeouts) -> AsyncIterator[StreamTimer]:
         raise ProviderFailure(Outcome.TIMED_OUT, why) from error
 
 
-@contextmanager
-def readable() -> Iterator[None]:
-    """What cannot be read is a failure of the provider."""
-    try:
-        yield
-    except UnreadableAnswerError as error:
-        raise unreadable(f"its answer cannot be read: {error}") from error
+class readable:  # noqa: N801 - used as a function is; a generator would cost as much as the reading of a chunk
+    """What is read within is the provider's answer, and its failure where it cannot be read."""
+
+    def __enter__(self) -> None:
+        """Begin to read."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Say whose failure it is."""
+        if isinstance(error, UnreadableAnswerError):
+            raise unreadable(f"its answer cannot be read: {error}") from error
 
 
 async def relay(

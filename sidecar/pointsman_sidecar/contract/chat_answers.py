@@ -1,7 +1,6 @@
 """What a provider answers to a chat completion, looked at no more than needed: it is sent on byte for byte."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
@@ -12,6 +11,7 @@ from pointsman_sidecar.contract.provider_answers import UnreadableAnswerError, r
 _Shape = TypeVar("_Shape")
 # What a piece of an answer may hold without saying anything yet.
 _NOTHING = frozenset({b"null", b'""', b"[]"})
+_FIRST, _NONE = frozenset({0}), frozenset[int]()
 
 
 class _Choice(msgspec.Struct):
@@ -38,8 +38,7 @@ _answer = msgspec.json.Decoder(_Answer)
 _chunk = msgspec.json.Decoder(_Chunk)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ChatChunk:
+class ChatChunk(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A chunk as it came. One that `is_usage` says nothing of an answer, and what it cost."""
 
     raw: bytes
@@ -65,12 +64,19 @@ def read_chunk(raw: bytes) -> ReadChunk[ChatChunk]:
         UnreadableAnswerError: it is not what the API promises.
     """
     chunk = decoded(raw, _chunk)
+    choices = chunk.choices
+    usage = read_usage({"usage": chunk.usage}) if chunk.usage is not None else None
+    if len(choices) == 1 and not choices[0].index and not choices[0].finish_reason:
+        # Nearly every chunk.
+        return ReadChunk(
+            content=ChatChunk(raw=raw), begins=_says(choices[0].delta or {}), seen=_FIRST, ended=_NONE, usage=usage
+        )
     return ReadChunk(
-        content=ChatChunk(raw=raw, is_usage=not chunk.choices and chunk.usage is not None),
-        begins=any(choice.finish_reason or _says(choice.delta or {}) for choice in chunk.choices),
-        seen={choice.index or 0 for choice in chunk.choices},
-        ended={choice.index or 0 for choice in chunk.choices if choice.finish_reason},
-        usage=read_usage({"usage": chunk.usage}),
+        content=ChatChunk(raw=raw, is_usage=not choices and chunk.usage is not None),
+        begins=any(choice.finish_reason or _says(choice.delta or {}) for choice in choices),
+        seen={choice.index or 0 for choice in choices},
+        ended={choice.index or 0 for choice in choices if choice.finish_reason},
+        usage=usage,
     )
 
 
@@ -93,4 +99,7 @@ def decoded(raw: bytes, decoder: msgspec.json.Decoder[_Shape]) -> _Shape:
 
 
 def _says(delta: Mapping[str, msgspec.Raw]) -> bool:
-    return any(name != "role" and bytes(value) not in _NOTHING for name, value in delta.items())
+    for name, value in delta.items():  # noqa: SIM110 - a generator would take as long as all the rest of a chunk
+        if name != "role" and bytes(value) not in _NOTHING:
+            return True
+    return False

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, Protocol, TypeVar
 
+import msgspec
+
 from pointsman_api.v1 import decision_pb2
 from pointsman_sidecar.routing.costs import Usage
 from pointsman_sidecar.routing.features import Features
@@ -40,13 +42,12 @@ class ReadAnswer(Generic[Answer_co]):
     usage: Usage | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ReadChunk(Generic[Chunk_co]):
+class ReadChunk(msgspec.Struct, Generic[Chunk_co], frozen=True, kw_only=True, gc=False):
     """A piece of a streamed answer.
 
     `content` is what goes on to the caller, None where nothing does. `begins` says whether it holds something of an
     answer: a role alone, or nothing, is no token yet. `seen` and `ended` are the numbers of the answers that it speaks
-    of.
+    of. A struct, since one is made for each token.
     """
 
     content: Chunk_co | None

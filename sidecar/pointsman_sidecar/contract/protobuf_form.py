@@ -5,10 +5,19 @@ from dataclasses import dataclass
 from pointsman_api.v1 import completions_pb2
 from pointsman_sidecar.contract import requests
 from pointsman_sidecar.contract.forms import Operation, ProviderRequest, ReadAnswer, ReadChunk
-from pointsman_sidecar.contract.provider_answers import begins, decoded, read_answer, read_chunk, read_usage
+from pointsman_sidecar.contract.provider_answers import (
+    begins,
+    decoded,
+    read_answer,
+    read_chunk,
+    read_plain_chunk,
+    read_usage,
+)
 from pointsman_sidecar.contract.provider_requests import provider_request
 from pointsman_sidecar.routing.features import Features
 from pointsman_sidecar.routing.policy import Model
+
+_FIRST, _NONE = frozenset({0}), frozenset[int]()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +49,18 @@ class ProtobufForm:
 
     def read_chunk(self, raw: bytes) -> ReadChunk[completions_pb2.Chunk]:
         """See `Form`. What came before the first token says nothing that the contract has a field for."""
+        plain = read_plain_chunk(raw)
+        if plain is not None:
+            delta = plain.choices[0]
+            begun = bool(delta.content or delta.finish_reason)
+            number = _FIRST if delta.index == 0 else frozenset({delta.index})
+            return ReadChunk(
+                content=plain if begun else None,
+                begins=begun,
+                seen=number,
+                ended=number if delta.finish_reason else _NONE,
+                usage=None,
+            )
         body = decoded(raw)
         chunk = read_chunk(body)
         begun = begins(chunk)

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from pointsman_api.v1 import completions_pb2
 from pointsman_sidecar.contract import json
 from pointsman_sidecar.routing.costs import Usage
@@ -72,6 +74,52 @@ def read_chunk(chunk: object) -> completions_pb2.Chunk:
         )
     except _WRONG_TYPE as error:
         raise UnreadableAnswerError("a chunk has a member of the wrong type") from error
+
+
+class _PlainDelta(msgspec.Struct, forbid_unknown_fields=True):
+    role: str | None = None
+    content: str | None = None
+    refusal: None = None
+    tool_calls: None = None
+
+
+class _PlainChoice(msgspec.Struct, forbid_unknown_fields=True):
+    delta: _PlainDelta
+    index: int = 0
+    logprobs: None = None
+    finish_reason: str | None = None
+
+
+class _PlainChunk(msgspec.Struct):
+    choices: tuple[_PlainChoice]
+    id: str = ""
+    usage: None = None
+
+
+_plain = msgspec.json.Decoder(_PlainChunk)
+
+
+def read_plain_chunk(raw: bytes) -> completions_pb2.Chunk | None:
+    """A chunk of one answer that holds text or nothing, as nearly all do; None where it holds anything else.
+
+    It says what `read_chunk` says of the same chunk, for a third of the time.
+    """
+    try:
+        raw.decode()
+        chunk = _plain.decode(raw)
+        (choice,) = chunk.choices
+        return completions_pb2.Chunk(
+            id=chunk.id,
+            choices=[
+                completions_pb2.ChoiceDelta(
+                    index=choice.index,
+                    content=choice.delta.content or "",
+                    finish_reason=_finish_reason({"finish_reason": choice.finish_reason}),
+                )
+            ],
+        )
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return None
 
 
 def read_usage(answer: object) -> Usage | None:

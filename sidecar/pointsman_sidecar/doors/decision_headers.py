@@ -27,5 +27,9 @@ def decision_headers(decision: decision_pb2.Decision) -> dict[str, str]:
 
 def _plain(text: str) -> str:
     # A sentence may repeat what the request says of itself, and a header holds a line of ASCII.
-    shown = "".join(letter if " " <= letter <= "~" else "?" for letter in text)
+    shown = (
+        text
+        if text.isascii() and text.isprintable()
+        else "".join(letter if " " <= letter <= "~" else "?" for letter in text)
+    )
     return shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}..."

@@ -1,4 +1,4 @@
-"""Calls to providers, through the openai SDK; the only package that imports it.
+"""Calls to providers, over aiohttp; the only package that makes any.
 
 Knows bodies and answers as bytes. What they mean is the contract's business.
 """

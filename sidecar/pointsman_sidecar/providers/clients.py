@@ -1,35 +1,56 @@
-"""The connections to providers: one pool for the process, one SDK client for each endpoint and key."""
+"""The connections to providers: one pool for the process, the head of a request once for each endpoint and key."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from functools import lru_cache
 from types import TracebackType
 from typing import Self
 
-import httpx2
-from openai import AsyncOpenAI, AsyncStream, DefaultAioHttpClient, Omit, omit
-from openai._types import RequestOptions  # the type of post()'s options, which the SDK exports nowhere else
+from aiohttp import ClientResponse, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
 
 from pointsman_sidecar.providers.events import EventSplitter
-from pointsman_sidecar.providers.failures import CALL_ERRORS, failure_in, failure_of
+from pointsman_sidecar.providers.failures import CALL_ERRORS, failure_in, failure_of, failure_of_status
 from pointsman_sidecar.providers.outcomes import Outcome, ProviderFailure
+from pointsman_sidecar.providers.proxies import proxy_for
 from pointsman_sidecar.routing.policy import Provider
 
-# The SDK wants a key even where the provider asks for none; it is not sent.
-_NO_KEY = "none"
-_MOST_CLIENTS = 64
+_MOST_ENDPOINTS = 64
+_MOST_TIMEOUTS = 64
+# As long as the openai SDK keeps one, and Node's and uvicorn's servers do: who waits longer writes into closed ones.
+_IDLE = 5.0
+_REDIRECTS = 20
 # How long the end of the body may take after the end of the stream, so that the connection can serve again.
 _LAST_BYTES = 0.05
 _DONE = b"[DONE]"
+_SUCCEEDED = range(200, 300)
+# No error of an API is longer; what is, is not read to its end.
+_LONGEST_ERROR = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class _Endpoint:
+    url: URL
+    headers: CIMultiDictProxy[str]
+    proxy: URL | None
 
 
 class ProviderClients:
     """Calls providers. An async context manager: leaving it closes the connections."""
 
     def __init__(self) -> None:
-        self._http = DefaultAioHttpClient(timeout=None)
-        self._client = lru_cache(maxsize=_MOST_CLIENTS)(self._new_client)
+        self._session = ClientSession(
+            # The completion's own limits say how much may be in flight; a queue in here would be seen by nobody.
+            connector=TCPConnector(limit=0, keepalive_timeout=_IDLE),
+            # What one key's answers set is not sent with another's requests.
+            cookie_jar=DummyCookieJar(),
+            timeout=ClientTimeout(total=None),
+        )
+        self._endpoint = lru_cache(maxsize=_MOST_ENDPOINTS)(_endpoint)
+        self._timeout = lru_cache(maxsize=_MOST_TIMEOUTS)(_timeout)
 
     async def __aenter__(self) -> Self:
         return self
@@ -37,7 +58,7 @@ class ProviderClients:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._http.aclose()
+        await self._session.close()
 
     async def answer(
         self, provider: Provider, *, path: str, api_key: str, body: bytes, connect_timeout: float
@@ -47,13 +68,13 @@ class ProviderClients:
         Raises:
             ProviderFailure: there is no answer.
         """
+        response = await self._sent(provider, path=path, api_key=api_key, body=body, connect_timeout=connect_timeout)
         try:
-            response = await self._client(provider.base_url, api_key).post(
-                path, cast_to=httpx2.Response, content=body, options=_options(api_key, connect_timeout)
-            )
+            return await response.read()
         except CALL_ERRORS as error:
             raise failure_of(error) from error
-        return response.content
+        finally:
+            response.close()
 
     @asynccontextmanager
     async def stream(
@@ -66,47 +87,50 @@ class ProviderClients:
         Raises:
             ProviderFailure: there is no answer, or, from the iterator, no more of it.
         """
+        response = await self._sent(provider, path=path, api_key=api_key, body=body, connect_timeout=connect_timeout)
         try:
-            stream = await self._client(provider.base_url, api_key).post(
-                path,
-                cast_to=object,
-                content=body,
-                stream=True,
-                stream_cls=AsyncStream[object],
-                options=_options(api_key, connect_timeout),
+            yield _chunks(response)
+        finally:
+            # A connection whose body was read to its end is in the pool by now, and stays there.
+            response.close()
+
+    async def _sent(
+        self, provider: Provider, *, path: str, api_key: str, body: bytes, connect_timeout: float
+    ) -> ClientResponse:
+        endpoint = self._endpoint(provider.base_url, path, api_key)
+        try:
+            response = await self._session.post(
+                endpoint.url,
+                headers=endpoint.headers,
+                data=body,
+                proxy=endpoint.proxy,
+                timeout=self._timeout(connect_timeout),
+                max_redirects=_REDIRECTS,
             )
         except CALL_ERRORS as error:
             raise failure_of(error) from error
+        if response.status in _SUCCEEDED:
+            return response
         try:
-            yield _chunks(stream.response)
+            said = b""
+            while len(said) < _LONGEST_ERROR and (piece := await response.content.readany()):
+                said += piece
+            raise failure_of_status(response.status, response.reason or "", response.headers, said)
+        except CALL_ERRORS as error:
+            raise failure_of(error) from error
         finally:
-            await stream.close()
-
-    def _new_client(self, base_url: str, api_key: str) -> AsyncOpenAI:
-        if not (api_key.isascii() and api_key.isprintable()):
-            raise ProviderFailure(
-                Outcome.MISCONFIGURED, "the provider's key cannot be sent: it holds what no header can"
-            )
-        client = AsyncOpenAI(
-            base_url=base_url,
-            api_key=api_key or _NO_KEY,
-            http_client=self._http,
-            max_retries=0,
-        )
-        # The SDK offers no other way to keep the environment's OPENAI_CUSTOM_HEADERS out, a foreign key among them.
-        client._custom_headers = {}  # noqa: SLF001
-        return client
+            response.close()
 
 
-async def _chunks(response: httpx2.Response) -> AsyncIterator[bytes]:
-    # The SDK's own iterator would decode every chunk, and what is sent on must be what came.
+async def _chunks(response: ClientResponse) -> AsyncIterator[bytes]:
     splitter = EventSplitter()
-    body = response.aiter_bytes()
+    body = response.content
     try:
-        async for received in body:
+        while received := await body.readany():
             for data in splitter.feed(received):
                 if data.startswith(_DONE):
-                    await _drain(body)
+                    if not body.at_eof():
+                        await _drain(response)
                     return
                 if failure := failure_in(data):
                     raise failure
@@ -115,16 +139,27 @@ async def _chunks(response: httpx2.Response) -> AsyncIterator[bytes]:
         raise failure_of(error) from error
 
 
-async def _drain(body: AsyncIterator[bytes]) -> None:
+async def _drain(response: ClientResponse) -> None:
     with suppress(TimeoutError, *CALL_ERRORS):
         async with asyncio.timeout(_LAST_BYTES):
-            async for _ in body:
+            while await response.content.readany():
                 pass
 
 
-def _options(api_key: str, connect_timeout: float) -> RequestOptions:
-    # What the SDK finds in the environment is not the provider's business: only what the operator gives is sent.
-    headers: dict[str, str | Omit] = {"OpenAI-Organization": omit, "OpenAI-Project": omit}
-    if not api_key:
-        headers["Authorization"] = omit
-    return {"headers": headers, "timeout": httpx2.Timeout(None, connect=connect_timeout)}
+def _endpoint(base_url: str, path: str, api_key: str) -> _Endpoint:
+    if not (api_key.isascii() and api_key.isprintable()):
+        raise ProviderFailure(
+            Outcome.MISCONFIGURED, "the provider's key cannot be sent: it holds what no header can", sent=False
+        )
+    headers = CIMultiDict(
+        {"Accept": "application/json", "Content-Type": "application/json", "User-Agent": "pointsman-sidecar"}
+    )
+    if api_key:
+        headers["Authorization"] = f"Bearer {api_key}"
+    url = URL(base_url.rstrip("/") + path)
+    return _Endpoint(url=url, headers=CIMultiDictProxy(headers), proxy=proxy_for(url))
+
+
+def _timeout(connect: float) -> ClientTimeout:
+    # With the look-up of the host's name; and to the moment, where aiohttp would round up what is longer than 5 s.
+    return ClientTimeout(total=None, connect=connect, ceil_threshold=float("inf"))

@@ -1,20 +1,16 @@
-"""From the openai SDK's exceptions to our outcomes: one table, in one place."""
+"""From what a provider answers, or aiohttp raises where it does not, to our outcomes: one table, in one place."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 import aiohttp
-import httpx2
-import openai
 
 from pointsman_sidecar.providers.outcomes import Outcome, ProviderFailure
 
-# Beside the SDK's own exceptions: what its transport lets through where an answer is no HTTP, and what Python raises
-# where it is no JSON, no UTF-8, or nested or numbered beyond what it reads.
-CALL_ERRORS = (openai.OpenAIError, aiohttp.ClientError, httpx2.HTTPError, ValueError, RecursionError)
-_TIMEOUT_STATUS = 408
-_TOO_LARGE_STATUS = 413
+# Beside aiohttp's own: what the system raises on a connection, and what Python raises where an answer is no HTTP.
+CALL_ERRORS = (aiohttp.ClientError, OSError, ValueError)
 # What OpenAI's own clients try again: at 408, 409, 429 and from 500 on, unless the provider says otherwise.
 _PASSING = frozenset({408, 409, 429})
 _SERVER_ERRORS = 500
@@ -27,29 +23,34 @@ _LONGEST_QUOTE = 300
 # A day. What names a longer time means no time that a caller could wait.
 _LONGEST_RETRY_AFTER = 86_400
 
-_BY_TYPE: dict[type[openai.APIStatusError], Outcome] = {
-    openai.BadRequestError: Outcome.REFUSED,
-    openai.UnprocessableEntityError: Outcome.REFUSED,
-    openai.AuthenticationError: Outcome.MISCONFIGURED,
-    openai.PermissionDeniedError: Outcome.MISCONFIGURED,
-    openai.NotFoundError: Outcome.MISCONFIGURED,
-    openai.ConflictError: Outcome.PROVIDER_FAILED,
-    openai.RateLimitError: Outcome.RATE_LIMITED,
-    openai.InternalServerError: Outcome.PROVIDER_FAILED,
+_BY_STATUS = {
+    400: Outcome.REFUSED,
+    401: Outcome.MISCONFIGURED,
+    403: Outcome.MISCONFIGURED,
+    404: Outcome.MISCONFIGURED,
+    408: Outcome.TIMED_OUT,
+    413: Outcome.TOO_LARGE,
+    422: Outcome.REFUSED,
+    429: Outcome.RATE_LIMITED,
 }
 
 
-def failure_of(
-    error: openai.OpenAIError | aiohttp.ClientError | httpx2.HTTPError | ValueError | RecursionError,
-) -> ProviderFailure:
-    """The outcome that an exception of the SDK or its transport stands for."""
+def failure_of(error: aiohttp.ClientError | OSError | ValueError) -> ProviderFailure:
+    """The outcome that an exception of a call stands for."""
     match error:
-        case openai.APITimeoutError() if _caused_by(error, TimeoutError):
+        case aiohttp.ConnectionTimeoutError():
             return ProviderFailure(Outcome.TIMED_OUT, "the connection was not made in time", sent=False)
-        case openai.APIConnectionError() | aiohttp.ClientError() | httpx2.HTTPError():
-            return _of_connection(error)
-        case openai.APIStatusError():
-            return _of_status(error)
+        case TimeoutError():
+            # The system's own, of a connection that stood.
+            return ProviderFailure(Outcome.TIMED_OUT, "the connection timed out")
+        case aiohttp.ClientConnectorCertificateError():
+            return ProviderFailure(
+                Outcome.CONNECTION_FAILED, "the provider's certificate is not trusted", sent=False, retry=False
+            )
+        case aiohttp.ClientConnectorError():
+            return ProviderFailure(Outcome.CONNECTION_FAILED, "the connection failed", sent=False)
+        case aiohttp.ClientError() | OSError():
+            return ProviderFailure(Outcome.CONNECTION_FAILED, "the connection broke off")
         case _:
             return unreadable("the provider's answer cannot be read")
 
@@ -57,6 +58,45 @@ def failure_of(
 def unreadable(message: str) -> ProviderFailure:
     """An answer that makes no sense. Another one would be charged for too, and make no more."""
     return ProviderFailure(Outcome.PROVIDER_FAILED, message, retry=False)
+
+
+def failure_of_status(status: int, reason: str, headers: Mapping[str, str], raw: bytes) -> ProviderFailure:
+    """The outcome that an answer of a status other than 2xx stands for."""
+    # What the API does not document is about this provider, and says nothing of the request.
+    outcome = _BY_STATUS.get(status, Outcome.PROVIDER_FAILED)
+    error = _error_in(raw)
+    code = error.get("code")
+    if outcome is Outcome.REFUSED and isinstance(code, str) and code in _TOO_LARGE_CODES:
+        outcome = Outcome.TOO_LARGE
+    message = error.get("message")
+    said = message if isinstance(message, str) else reason or "no reason given"
+    return ProviderFailure(
+        outcome,
+        f"status {status}: {_quote(said)}",
+        http_status=status,
+        retry_after=retry_after(headers),
+        code=_word(code),
+        param=_word(error.get("param")),
+        retry=_may_pass(status, _word(code), headers),
+    )
+
+
+def _may_pass(status: int, code: str, headers: Mapping[str, str]) -> bool:
+    said = _SHOULD_RETRY.get(headers.get("x-should-retry", ""))
+    if said is not None:
+        return said
+    return code not in _LASTING_CODES and (status in _PASSING or status >= _SERVER_ERRORS)
+
+
+def _error_in(raw: bytes) -> Mapping[str, Any]:
+    """The members of the error in an answer; none where it holds no such thing."""
+    try:
+        body = json.loads(raw.decode(errors="replace"))
+    except (ValueError, RecursionError):
+        return {}
+    # Some providers say what is wrong at the top.
+    error = body.get("error", body) if isinstance(body, dict) else None
+    return error if isinstance(error, dict) else {}
 
 
 def failure_in(chunk: bytes) -> ProviderFailure | None:
@@ -76,64 +116,9 @@ def failure_in(chunk: bytes) -> ProviderFailure | None:
     return ProviderFailure(Outcome.PROVIDER_FAILED, f"the provider says: {_quote(said)}")
 
 
-def _of_connection(error: BaseException) -> ProviderFailure:
-    if _caused_by(error, aiohttp.ClientConnectorCertificateError):
-        return ProviderFailure(
-            Outcome.CONNECTION_FAILED, "the provider's certificate is not trusted", sent=False, retry=False
-        )
-    if _caused_by(error, aiohttp.ClientConnectorError):
-        return ProviderFailure(Outcome.CONNECTION_FAILED, "the connection failed", sent=False)
-    return ProviderFailure(Outcome.CONNECTION_FAILED, "the connection broke off")
-
-
-def _caused_by(error: BaseException, kind: type[BaseException]) -> bool:
-    # The SDK's transport reports a connection that is refused or closed as a timeout too; only the cause tells.
-    return any(isinstance(each, kind) for each in _causes(error))
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__
-
-
-def _of_status(error: openai.APIStatusError) -> ProviderFailure:
-    status = error.status_code
-    outcome = next((outcome for type_, outcome in _BY_TYPE.items() if isinstance(error, type_)), None)
-    if status == _TOO_LARGE_STATUS or (outcome is Outcome.REFUSED and error.code in _TOO_LARGE_CODES):
-        outcome = Outcome.TOO_LARGE
-    elif status == _TIMEOUT_STATUS:
-        outcome = Outcome.TIMED_OUT
-    elif outcome is None:
-        # A 3xx or 4xx that the API does not document is about this provider, and says nothing of the request.
-        outcome = Outcome.PROVIDER_FAILED
-    return ProviderFailure(
-        outcome,
-        f"status {status}: {_quote(_said(error))}",
-        http_status=status,
-        retry_after=retry_after(error.response.headers),
-        code=_word(error.code),
-        param=_word(error.param),
-        retry=_may_pass(status, _word(error.code), error.response.headers),
-    )
-
-
-def _may_pass(status: int, code: str, headers: Mapping[str, str]) -> bool:
-    said = _SHOULD_RETRY.get(headers.get("x-should-retry", ""))
-    if said is not None:
-        return said
-    return code not in _LASTING_CODES and (status in _PASSING or status >= _SERVER_ERRORS)
-
-
-def _said(error: openai.APIStatusError) -> str:
-    body = error.body
-    if isinstance(body, dict) and isinstance(body.get("message"), str):
-        return str(body["message"])
-    return error.response.reason_phrase or "no reason given"
-
-
 def _word(value: object) -> str:
-    return _quote(value) if isinstance(value, str) else ""
+    # Some providers have numbers for codes.
+    return _quote(str(value)) if isinstance(value, str | int) else ""
 
 
 def _quote(text: str) -> str:

@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 import structlog
-from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer, get_current_span
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from pointsman_sidecar.contract.decisions import Attempt, Progress
 from pointsman_sidecar.contract.errors import CompletionError
@@ -18,97 +19,139 @@ from pointsman_sidecar.routing.policy import Model, Priority
 from pointsman_sidecar.telemetry import conventions
 from pointsman_sidecar.telemetry.arrivals import Arrival
 from pointsman_sidecar.telemetry.metrics import Metrics
+from pointsman_sidecar.telemetry.spans import Span, Spans, Value
 
-_PROPAGATOR = TraceContextTextMapPropagator()
+if TYPE_CHECKING:
+    from prometheus_client import Counter, Gauge, Histogram
+    from prometheus_client.metrics import MetricWrapperBase
+
 _HTTPS = 443
 _HTTP = 80
 _OK = "OK"
 _CANCELLED = "CANCELLED"
 _INTERNAL = "INTERNAL"
+_MOST_SERIES = 1024
+_MOST_ENDPOINTS = 64
+
+
+class _Series:
+    """The series that a request adds to, each looked up once: prometheus-client locks and checks at every look-up."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self.completions: Callable[..., Counter] = _remembered(metrics.completions)
+        self.duration: Callable[..., Histogram] = _remembered(metrics.duration)
+        self.time_to_first_token: Callable[..., Histogram] = _remembered(metrics.time_to_first_token)
+        self.attempts: Callable[..., Counter] = _remembered(metrics.attempts)
+        self.tokens: Callable[..., Counter] = _remembered(metrics.tokens)
+        self.cost: Callable[..., Counter] = _remembered(metrics.cost)
+        self.retries: Callable[..., Counter] = _remembered(metrics.retries)
+        self.hedges: Callable[..., Counter] = _remembered(metrics.hedges)
+        self.circuit_state: Callable[..., Gauge] = _remembered(metrics.circuit_state)
+        self.circuit_openings: Callable[..., Counter] = _remembered(metrics.circuit_openings)
+        self.queued = metrics.queued
+        self.shed: Callable[..., Counter] = _remembered(metrics.shed)
+
+
+def _remembered(metric: "MetricWrapperBase") -> Callable[..., Any]:
+    return lru_cache(maxsize=_MOST_SERIES)(metric.labels)
+
+
+class SeenAttempt:
+    """What is seen of one call to a model, as a context. The attempt's outcome is set when it ends."""
+
+    def __init__(self, attempt: Attempt, *, policy: str, spans: Spans, span: Span | None, series: _Series) -> None:
+        self._attempt = attempt
+        self._policy = policy
+        self._spans = spans
+        self._span = span
+        self._series = series
+
+    def __enter__(self) -> Self:
+        return self
+
+    def circuit(self, state: State, *, opened: bool = False) -> None:
+        """See the model's circuit, which is not closed, or has just become so or ceased to be."""
+        model = self._attempt.step.model
+        self._series.circuit_state(model.provider, model.provider_model).set(state)
+        if opened:
+            self._series.circuit_openings(model.provider, model.provider_model).inc()
+        if self._span is not None:
+            self._span.attributes[conventions.CIRCUIT_STATE] = state.name
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        attempt = self._attempt
+        outcome = attempt.outcome.name if attempt.outcome else _INTERNAL
+        if self._span is not None:
+            said = self._span.attributes
+            said[conventions.OUTCOME] = outcome
+            if attempt.http_status:
+                said[conventions.HTTP_RESPONSE_STATUS_CODE] = attempt.http_status
+            if attempt.time_to_first_token is not None:
+                said[conventions.RESPONSE_TIME_TO_FIRST_CHUNK] = attempt.time_to_first_token
+            if attempt.outcome is Outcome.SUCCEEDED:
+                _say_usage(said, attempt.usage)
+            else:
+                # The outcome and no message: what a provider says may quote the prompt.
+                said[conventions.ERROR_TYPE] = self._span.error = outcome
+            self._spans.ended(self._span)
+        model = attempt.step.model
+        self._series.attempts(self._policy, model.name, model.provider, outcome).inc()
+        if attempt.time_to_first_token is not None:
+            self._series.time_to_first_token(self._policy, model.name).observe(attempt.time_to_first_token)
 
 
 class Observation:
     """What is seen of one completion. `progress` is set once there is a plan."""
 
-    def __init__(self, *, tracer: Tracer, metrics: Metrics) -> None:
+    def __init__(self, *, spans: Spans, span: Span | None, series: _Series) -> None:
         self.progress: Progress | None = None
-        self._tracer = tracer
-        self._metrics = metrics
+        self._spans = spans
+        self._span = span
+        self._series = series
 
-    @contextmanager
-    def attempt(self, attempt: Attempt, *, operation: str, base_url: str) -> Iterator[None]:
-        """See one call to a model. The attempt's outcome is set when the context ends."""
-        model = attempt.step.model
-        endpoint = urlsplit(base_url)
-        attributes: dict[str, str | int] = {
-            conventions.OPERATION_NAME: operation,
-            conventions.PROVIDER_NAME: conventions.OPENAI,
-            conventions.REQUEST_MODEL: model.provider_model,
-            conventions.MODEL: model.name,
-            conventions.PROVIDER: model.provider,
-            conventions.SERVER_ADDRESS: endpoint.hostname or "",
-            **({conventions.RETRY: attempt.retry} if attempt.retry else {}),
-            **({conventions.HEDGE: True} if attempt.hedge else {}),
-            conventions.SERVER_PORT: endpoint.port or (_HTTPS if endpoint.scheme == "https" else _HTTP),
-        }
-        with self._tracer.start_as_current_span(
-            f"{operation} {model.provider_model}",
-            kind=SpanKind.CLIENT,
-            attributes=attributes,
-            record_exception=False,
-            set_status_on_exception=False,
-        ) as span:
-            try:
-                yield
-            finally:
-                self._ended(span, attempt)
-
-    def circuit(self, model: Model, state: State, *, opened: bool = False) -> None:
-        """See a circuit that is not closed, or has just become so or ceased to be."""
-        self._metrics.circuit_state.labels(model.provider, model.provider_model).set(state)
-        if opened:
-            self._metrics.circuit_openings.labels(model.provider, model.provider_model).inc()
-        get_current_span().set_attribute(conventions.CIRCUIT_STATE, state.name)
+    def attempt(self, attempt: Attempt, *, operation: str, base_url: str) -> SeenAttempt:
+        """See one call to a model."""
+        span = None
+        if self._span is not None:
+            model = attempt.step.model
+            host, port = _endpoint(base_url)
+            span = self._spans.child(self._span, f"{operation} {model.provider_model}")
+            span.attributes = {
+                conventions.OPERATION_NAME: str(operation),
+                conventions.PROVIDER_NAME: conventions.OPENAI,
+                conventions.REQUEST_MODEL: model.provider_model,
+                conventions.MODEL: model.name,
+                conventions.PROVIDER: model.provider,
+                conventions.SERVER_ADDRESS: host,
+                conventions.SERVER_PORT: port,
+            }
+            if attempt.retry:
+                span.attributes[conventions.RETRY] = attempt.retry
+            if attempt.hedge:
+                span.attributes[conventions.HEDGE] = True
+        return SeenAttempt(attempt, policy=self._policy, spans=self._spans, span=span, series=self._series)
 
     def retry(self, model: Model, *, granted: bool) -> None:
         """See a model being called again, or not for want of a budget."""
-        self._metrics.retries.labels(self._policy, model.name, str(granted).lower()).inc()
+        self._series.retries(self._policy, model.name, str(granted).lower()).inc()
 
     def hedge(self, model: Model, *, granted: bool) -> None:
         """See a second call being sent, or not."""
-        self._metrics.hedges.labels(self._policy, model.name, str(granted).lower()).inc()
+        self._series.hedges(self._policy, model.name, str(granted).lower()).inc()
 
     def queue(self, waiting: int) -> None:
         """See how many wait."""
-        self._metrics.queued.set(waiting)
+        self._series.queued.set(waiting)
 
     def shed(self, priority: Priority) -> None:
         """See the completion being refused for want of room."""
-        self._metrics.shed.labels(self._policy, priority.name.lower()).inc()
+        self._series.shed(self._policy, priority.name.lower()).inc()
 
     @property
     def _policy(self) -> str:
         return str(self.progress.policy) if self.progress is not None else ""
-
-    def _ended(self, span: Span, attempt: Attempt) -> None:
-        outcome = attempt.outcome.name if attempt.outcome else _INTERNAL
-        span.set_attribute(conventions.OUTCOME, outcome)
-        if attempt.http_status:
-            span.set_attribute(conventions.HTTP_RESPONSE_STATUS_CODE, attempt.http_status)
-        if attempt.time_to_first_token is not None:
-            span.set_attribute(conventions.RESPONSE_TIME_TO_FIRST_CHUNK, attempt.time_to_first_token)
-        if attempt.outcome is Outcome.SUCCEEDED:
-            _usage(span, attempt.usage)
-        else:
-            # The outcome and no message: what a provider says may quote the prompt.
-            span.set_attribute(conventions.ERROR_TYPE, outcome)
-            span.set_status(StatusCode.ERROR, outcome)
-        if self.progress is None:
-            return
-        policy, model = str(self.progress.policy), attempt.step.model
-        self._metrics.attempts.labels(policy, model.name, model.provider, outcome).inc()
-        if attempt.time_to_first_token is not None:
-            self._metrics.time_to_first_token.labels(policy, model.name).observe(attempt.time_to_first_token)
 
 
 class Observer:
@@ -117,116 +160,110 @@ class Observer:
     def __init__(
         self,
         *,
-        tracer: Tracer,
+        spans: Spans,
         metrics: Metrics,
         log: structlog.stdlib.BoundLogger,
         clock: Callable[[], float],
     ) -> None:
-        self._tracer = tracer
-        self._metrics = metrics
+        self._spans = spans
+        self._in_flight = metrics.in_flight
+        self._series = _Series(metrics)
         self._log = log
         self._clock = clock
 
     @contextmanager
     def completion(self, arrival: Arrival) -> Iterator[Observation]:
         """See one completion, whatever comes of it. The trace goes on from the context in the caller's headers."""
-        observation = Observation(tracer=self._tracer, metrics=self._metrics)
         started = self._clock()
-        with (
-            self._metrics.in_flight.track_inprogress(),
-            self._tracer.start_as_current_span(
-                arrival.name,
-                context=_PROPAGATOR.extract(arrival.headers),
-                kind=SpanKind.SERVER,
-                attributes=arrival.attributes,
-                record_exception=False,
-                set_status_on_exception=False,
-            ) as span,
-        ):
-            code, reason = _INTERNAL, _INTERNAL
-            try:
-                yield observation
-                code, reason = _OK, ""
-            except CompletionError as error:
-                code, reason = error.kind.name, error.reason
-                raise
-            except asyncio.CancelledError:
-                code, reason = _CANCELLED, _CANCELLED
-                raise
-            finally:
-                span.set_attributes(arrival.ended(code, reason))
-                self._ended(span, observation.progress, code, reason, self._clock() - started)
+        self._in_flight.inc()
+        span = self._spans.root(arrival.name, arrival.headers)
+        observation = Observation(spans=self._spans, span=span, series=self._series)
+        code, reason = _INTERNAL, _INTERNAL
+        try:
+            yield observation
+            code, reason = _OK, ""
+        except CompletionError as error:
+            code, reason = error.kind.name, error.reason
+            raise
+        except asyncio.CancelledError:
+            code, reason = _CANCELLED, _CANCELLED
+            raise
+        finally:
+            self._in_flight.dec()
+            if span is not None:
+                span.attributes = {**arrival.attributes, **arrival.ended(code, reason)}
+            self._ended(span, observation.progress, code, reason, self._clock() - started)
 
-    def _ended(self, span: Span, progress: Progress | None, code: str, reason: str, seconds: float) -> None:
-        if code != _OK:
-            span.set_attribute(conventions.ERROR_TYPE, reason)
-            span.set_status(StatusCode.ERROR, reason)
+    def _ended(self, span: Span | None, progress: Progress | None, code: str, reason: str, seconds: float) -> None:
+        if span is not None and code != _OK:
+            span.attributes[conventions.ERROR_TYPE] = span.error = reason
         if progress is None:
-            self._metrics.completions.labels("", "", "", "", code).inc()
+            self._end(span)
+            self._series.completions("", "", "", "", code).inc()
             self._log.info("completion", code=code, error=reason, seconds=round(seconds, 4))
             return
         policy, answering = str(progress.policy), progress.answering
         model = answering.model.name if answering else ""
         why = (answering or progress.plan.steps[0]).reason.name
-        _decision(span, progress, model, why)
-        _usage(span, progress.usage)
-        self._metrics.completions.labels(policy, progress.plan.route, model, why, code).inc()
-        self._metrics.duration.labels(policy, model).observe(seconds)
-        self._count(progress, policy, model)
-        cost = progress.cost()
-        self._log.info(
-            "completion",
-            decision_id=progress.id,
-            code=code,
-            **({"error": reason} if reason else {}),
-            policy=policy,
-            generation=progress.policy.generation,
-            route=progress.plan.route,
-            model=model,
-            reason=why,
-            attempts=[f"{each.step.model.name}:{each.outcome.name}" for each in progress.attempts if each.outcome],
-            **(
-                {"input_tokens": progress.usage.input_tokens, "output_tokens": progress.usage.output_tokens}
-                if progress.usage
-                else {}
-            ),
-            **({"cost": f"{cost[0].normalize():f} {cost[1]}"} if cost else {}),
-            seconds=round(seconds, 4),
-        )
-
-    def _count(self, progress: Progress, policy: str, model: str) -> None:
         usage, cost = progress.usage, progress.cost()
-        if usage is None or cost is None:
-            return
-        for type_, tokens in (
-            ("input", usage.input_tokens),
-            ("cached_input", usage.cached_input_tokens),
-            ("output", usage.output_tokens),
-            ("reasoning", usage.reasoning_tokens),
-        ):
-            self._metrics.tokens.labels(policy, model, type_).inc(tokens)
-        self._metrics.cost.labels(policy, model, cost[1]).inc(float(cost[0]))
+        said: dict[str, Any] = {"error": reason} if reason else {}
+        said |= {
+            "policy": policy,
+            "generation": progress.policy.generation,
+            "route": progress.plan.route,
+            "model": model,
+            "reason": why,
+            "attempts": [f"{each.step.model.name}:{each.outcome.name}" for each in progress.attempts if each.outcome],
+        }
+        if usage is not None:
+            said |= {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens}
+        amount = ""
+        if cost is not None:
+            amount = f"{cost[0].normalize():f}"
+            said["cost"] = f"{amount} {cost[1]}"
+        if span is not None:
+            span.attributes |= {
+                conventions.DECISION_ID: progress.id,
+                conventions.NAMESPACE_NAME: progress.policy.namespace,
+                conventions.POLICY: progress.policy.name,
+                conventions.POLICY_GENERATION: progress.policy.generation,
+                conventions.ROUTE: progress.plan.route,
+                conventions.MODEL: model,
+                conventions.REASON: why,
+            }
+            if progress.queued is not None:
+                span.attributes[conventions.QUEUED] = progress.queued
+            if cost is not None:
+                span.attributes |= {conventions.COST_AMOUNT: amount, conventions.COST_CURRENCY: cost[1]}
+            _say_usage(span.attributes, usage)
+            self._end(span)
+        self._series.completions(policy, progress.plan.route, model, why, code).inc()
+        self._series.duration(policy, model).observe(seconds)
+        if usage is not None and cost is not None:
+            for type_, tokens in (
+                ("input", usage.input_tokens),
+                ("cached_input", usage.cached_input_tokens),
+                ("output", usage.output_tokens),
+                ("reasoning", usage.reasoning_tokens),
+            ):
+                self._series.tokens(policy, model, type_).inc(tokens)
+            self._series.cost(policy, model, cost[1]).inc(float(cost[0]))
+        self._log.info("completion", decision_id=progress.id, code=code, **said, seconds=round(seconds, 4))
+
+    def _end(self, span: Span | None) -> None:
+        if span is not None:
+            self._spans.ended(span)
 
 
-def _decision(span: Span, progress: Progress, model: str, reason: str) -> None:
-    span.set_attribute(conventions.DECISION_ID, progress.id)
-    span.set_attribute(conventions.NAMESPACE_NAME, progress.policy.namespace)
-    span.set_attribute(conventions.POLICY, progress.policy.name)
-    span.set_attribute(conventions.POLICY_GENERATION, progress.policy.generation)
-    span.set_attribute(conventions.ROUTE, progress.plan.route)
-    span.set_attribute(conventions.MODEL, model)
-    span.set_attribute(conventions.REASON, reason)
-    if progress.queued is not None:
-        span.set_attribute(conventions.QUEUED, progress.queued)
-    if cost := progress.cost():
-        span.set_attribute(conventions.COST_AMOUNT, f"{cost[0].normalize():f}")
-        span.set_attribute(conventions.COST_CURRENCY, cost[1])
+def _say_usage(said: dict[str, Value], usage: Usage | None) -> None:
+    if usage is not None:
+        said[conventions.USAGE_INPUT_TOKENS] = usage.input_tokens
+        said[conventions.USAGE_OUTPUT_TOKENS] = usage.output_tokens
+        said[conventions.USAGE_CACHE_READ_INPUT_TOKENS] = usage.cached_input_tokens
+        said[conventions.USAGE_REASONING_OUTPUT_TOKENS] = usage.reasoning_tokens
 
 
-def _usage(span: Span, usage: Usage | None) -> None:
-    if usage is None:
-        return
-    span.set_attribute(conventions.USAGE_INPUT_TOKENS, usage.input_tokens)
-    span.set_attribute(conventions.USAGE_OUTPUT_TOKENS, usage.output_tokens)
-    span.set_attribute(conventions.USAGE_CACHE_READ_INPUT_TOKENS, usage.cached_input_tokens)
-    span.set_attribute(conventions.USAGE_REASONING_OUTPUT_TOKENS, usage.reasoning_tokens)
+@lru_cache(maxsize=_MOST_ENDPOINTS)
+def _endpoint(base_url: str) -> tuple[str, int]:
+    url = urlsplit(base_url)
+    return url.hostname or "", url.port or (_HTTPS if url.scheme == "https" else _HTTP)

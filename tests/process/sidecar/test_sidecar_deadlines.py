@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 import grpc
 import pytest
 import structlog
-from opentelemetry.trace import NoOpTracer
 
 from pointsman_sidecar.completing.completions import Caller, Completions
 from pointsman_sidecar.contract.errors import CompletionError, Kind
@@ -17,6 +16,7 @@ from pointsman_sidecar.providers.clients import ProviderClients
 from pointsman_sidecar.telemetry.arrivals import over_grpc
 from pointsman_sidecar.telemetry.metrics import Metrics
 from pointsman_sidecar.telemetry.observer import Observer
+from pointsman_sidecar.telemetry.spans import NoSpans
 from pointsman_stub import Fault, StubProvider
 from support.answers import Refusal, next_event, refusal, streamed, text_of
 from support.completions import ask
@@ -123,7 +123,7 @@ async def test_a_callers_patience_is_the_completions(stub: StubProvider) -> None
     log = structlog.wrap_logger(
         None, processors=[structlog.testing.LogCapture()], wrapper_class=structlog.stdlib.BoundLogger
     )
-    observer = Observer(tracer=NoOpTracer(), metrics=Metrics(), log=log, clock=time.monotonic)
+    observer = Observer(spans=NoSpans(), metrics=Metrics(), log=log, clock=time.monotonic)
     async with ProviderClients() as clients:
         completions = Completions(
             in_force=in_force,

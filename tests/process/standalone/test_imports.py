@@ -10,7 +10,7 @@ from process.standalone.processes import COMMAND, lay
 from pure.cli.resources import policy, provider
 
 KUBERNETES = frozenset({"kopf", "kubernetes"})
-SERVING = frozenset({"openai", "grpc", "aiohttp", "opentelemetry"})
+SERVING = frozenset({"grpc", "aiohttp", "opentelemetry"})
 
 
 def imported(*arguments: str | Path) -> set[str]:
@@ -40,7 +40,7 @@ def test_checking_and_explaining_import_nothing_that_serves(prompt: tuple[str, .
     assert packages & (KUBERNETES | SERVING) == set()
 
 
-def test_running_imports_no_client_of_kubernetes(tmp_path: Path) -> None:
+def test_running_imports_no_client_of_kubernetes_and_no_sdk(tmp_path: Path) -> None:
     packages = imported("run", "-f", tmp_path / "missing.yaml")
     assert packages >= SERVING
-    assert packages & KUBERNETES == set()
+    assert packages & (KUBERNETES | {"openai", "httpx2"}) == set()

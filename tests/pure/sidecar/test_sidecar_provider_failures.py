@@ -1,107 +1,115 @@
-"""What each exception of the openai SDK stands for."""
+"""What each exception of aiohttp, and each status, stands for."""
 
 import json
+import ssl
+from collections.abc import Mapping
+from http.client import responses
 
-import httpx2
-import openai
+import aiohttp
 import pytest
+from aiohttp.client_reqrep import ConnectionKey
+from yarl import URL
 
-from pointsman_sidecar.providers.failures import failure_in, failure_of, retry_after
+from pointsman_sidecar.providers.failures import failure_in, failure_of, failure_of_status, retry_after
 from pointsman_sidecar.providers.outcomes import Outcome, ProviderFailure
 
-REQUEST = httpx2.Request("POST", "http://127.0.0.1:9/v1/chat/completions")
 
-
-def status_error(
-    kind: type[openai.APIStatusError],
-    *,
-    status: int,
-    body: object = None,
-    headers: dict[str, str] | None = None,
-) -> openai.APIStatusError:
-    """The SDK's exception for an answer with this status."""
-    response = httpx2.Response(status, request=REQUEST, headers=headers)
-    if kind is openai.OAuthError:
-        return openai.OAuthError(response=response, body=body)
-    return kind("the SDK's own message", response=response, body=body)
+def answered(status: int, *, body: object = None, headers: Mapping[str, str] | None = None) -> ProviderFailure:
+    """What an answer with this status stands for; `body` is the error in it."""
+    return failure_of_status(status, responses.get(status, ""), headers or {}, json.dumps({"error": body}).encode())
 
 
 EXPECTED = {
-    openai.BadRequestError: Outcome.REFUSED,
-    openai.AuthenticationError: Outcome.MISCONFIGURED,
-    openai.OAuthError: Outcome.MISCONFIGURED,
-    openai.PermissionDeniedError: Outcome.MISCONFIGURED,
-    openai.NotFoundError: Outcome.MISCONFIGURED,
-    openai.ConflictError: Outcome.PROVIDER_FAILED,
-    openai.UnprocessableEntityError: Outcome.REFUSED,
-    openai.RateLimitError: Outcome.RATE_LIMITED,
-    openai.InternalServerError: Outcome.PROVIDER_FAILED,
-}
-# Not of one status, or of none: each has a test of its own below.
-OTHERS = {
-    openai.APIError,
-    openai.APIStatusError,
-    openai.APIConnectionError,
-    openai.APITimeoutError,
-    openai.APIResponseValidationError,
+    304: Outcome.PROVIDER_FAILED,
+    400: Outcome.REFUSED,
+    401: Outcome.MISCONFIGURED,
+    402: Outcome.PROVIDER_FAILED,
+    403: Outcome.MISCONFIGURED,
+    404: Outcome.MISCONFIGURED,
+    408: Outcome.TIMED_OUT,
+    409: Outcome.PROVIDER_FAILED,
+    413: Outcome.TOO_LARGE,
+    418: Outcome.PROVIDER_FAILED,
+    422: Outcome.REFUSED,
+    429: Outcome.RATE_LIMITED,
+    500: Outcome.PROVIDER_FAILED,
+    503: Outcome.PROVIDER_FAILED,
 }
 
 
-def subclasses(kind: type[object]) -> set[type[object]]:
-    """The class and all below it."""
-    return {kind}.union(*(subclasses(each) for each in kind.__subclasses__()))
+@pytest.mark.parametrize(("status", "outcome"), EXPECTED.items())
+def test_an_error_by_status(status: int, outcome: Outcome) -> None:
+    failure = answered(status)
 
-
-def test_every_exception_of_an_api_call_that_the_sdk_has_is_expected_here() -> None:
-    """Fails when the SDK gains one: say above what it stands for, and check that `failure_of` says so too."""
-    # By name, since looking at all that the SDK exports imports all of it.
-    errors: set[type] = {getattr(openai, name) for name in openai.__all__ if name.endswith("Error")}
-    exported = {each for each in errors if issubclass(each, openai.APIError)}
-
-    assert exported == EXPECTED.keys() | OTHERS
-    assert {each for each in subclasses(openai.APIError) if each.__module__.startswith("openai")} == exported
-
-
-@pytest.mark.parametrize("kind", EXPECTED, ids=lambda kind: kind.__name__)
-def test_an_error_by_status(kind: type[openai.APIStatusError]) -> None:
-    status = getattr(kind, "status_code", 401 if kind is openai.OAuthError else 500)
-
-    failure = failure_of(status_error(kind, status=status))
-
-    assert failure.outcome is EXPECTED[kind]
+    assert failure.outcome is outcome
     assert failure.http_status == status
 
 
-def test_every_exception_without_a_status_is_a_failure_of_the_provider() -> None:
-    for error in (
-        openai.OpenAIError("x"),
-        openai.APIError("x", REQUEST, body=None),
-        openai.APIResponseValidationError(httpx2.Response(200, request=REQUEST), None),
-        json.JSONDecodeError("x", "", 0),
-        UnicodeDecodeError("utf-8", b"\xff", 0, 1, "x"),
-        RecursionError("x"),
-        ValueError("Exceeds the limit (4300 digits) for integer string conversion"),
-    ):
-        assert failure_of(error).outcome is Outcome.PROVIDER_FAILED
+@pytest.mark.parametrize(
+    "error",
+    [
+        aiohttp.ServerDisconnectedError(),
+        aiohttp.ClientOSError(104, "reset"),
+        aiohttp.ClientPayloadError("cut"),
+        aiohttp.ClientConnectionResetError("reset"),
+        aiohttp.InvalidURL(URL("http://x")),
+        ConnectionResetError(104, "reset"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_connection_that_fails_or_breaks_off(error: aiohttp.ClientError | OSError) -> None:
+    failure = failure_of(error)
+
+    assert failure.outcome is Outcome.CONNECTION_FAILED
+    assert failure.may_retry
+    assert failure.sent, "it may have come through"
+
+
+KEY = ConnectionKey(
+    "provider.example", 443, is_ssl=True, ssl=True, proxy=None, proxy_auth=None, proxy_headers_hash=None
+)
 
 
 @pytest.mark.parametrize(
-    ("status", "outcome"),
+    ("error", "retried"),
     [
-        pytest.param(402, Outcome.PROVIDER_FAILED, id="payment required"),
-        pytest.param(408, Outcome.TIMED_OUT, id="timeout"),
-        pytest.param(413, Outcome.TOO_LARGE, id="too large"),
-        pytest.param(418, Outcome.PROVIDER_FAILED, id="undocumented"),
-        pytest.param(304, Outcome.PROVIDER_FAILED, id="redirected"),
+        (aiohttp.ClientConnectorError(KEY, OSError(111, "refused")), True),
+        (aiohttp.ClientConnectorDNSError(KEY, OSError(-2, "unknown")), True),
+        (aiohttp.ClientConnectorSSLError(KEY, OSError(1, "no TLS")), True),
+        (aiohttp.ClientConnectorCertificateError(KEY, ssl.CertificateError("self-signed")), False),
     ],
+    ids=lambda value: type(value).__name__,
 )
-def test_statuses_for_which_the_sdk_has_no_class(status: int, outcome: Outcome) -> None:
-    assert failure_of(status_error(openai.APIStatusError, status=status)).outcome is outcome
+def test_a_connection_that_is_not_made_has_sent_nothing(error: aiohttp.ClientError, *, retried: bool) -> None:
+    failure = failure_of(error)
+
+    assert failure.outcome is Outcome.CONNECTION_FAILED
+    assert failure.may_retry is retried
+    assert not failure.sent
+
+
+@pytest.mark.parametrize(
+    ("error", "sent"),
+    [(aiohttp.ConnectionTimeoutError(), False), (aiohttp.SocketTimeoutError(), True), (TimeoutError(), True)],
+)
+def test_a_connection_that_takes_too_long(error: OSError, *, sent: bool) -> None:
+    failure = failure_of(error)
+
+    assert failure.outcome is Outcome.TIMED_OUT
+    assert failure.sent is sent
+
+
+def test_what_python_cannot_read_is_a_failure_of_the_provider_that_stays_one() -> None:
+    failure = failure_of(ValueError("no port"))
+
+    assert failure.outcome is Outcome.PROVIDER_FAILED
+    assert not failure.may_retry
+    assert failure.sent
 
 
 @pytest.mark.parametrize("code", ["context_length_exceeded", "string_above_max_length"])
 def test_a_request_beyond_the_context_window_is_too_large_and_not_refused(code: str) -> None:
-    failure = failure_of(status_error(openai.BadRequestError, status=400, body={"message": "m", "code": code}))
+    failure = answered(400, body={"message": "m", "code": code})
 
     assert failure.outcome is Outcome.TOO_LARGE
     assert failure.may_fall_back
@@ -109,7 +117,7 @@ def test_a_request_beyond_the_context_window_is_too_large_and_not_refused(code: 
 
 @pytest.mark.parametrize("code", ["invalid_value", None, 7, [], {}])
 def test_any_other_code_of_a_bad_request_is_a_refusal(code: object) -> None:
-    failure = failure_of(status_error(openai.BadRequestError, status=400, body={"message": "m", "code": code}))
+    failure = answered(400, body={"message": "m", "code": code})
 
     assert failure.outcome is Outcome.REFUSED
     assert not failure.may_fall_back
@@ -133,7 +141,7 @@ def test_only_a_refusal_and_a_cut_stream_stop_the_fallback() -> None:
     ],
 )
 def test_the_provider_is_quoted(body: object, sentence: str) -> None:
-    assert str(failure_of(status_error(openai.NotFoundError, status=404, body=body))) == sentence
+    assert str(answered(404, body=body)) == sentence
 
 
 def test_an_error_within_a_stream_is_quoted() -> None:
@@ -159,7 +167,7 @@ def test_an_error_of_another_shape_is_one_too(chunk: bytes) -> None:
 def test_what_the_provider_calls_an_error_is_kept() -> None:
     body = {"message": "Too hot.", "param": "temperature", "code": "invalid_value"}
 
-    failure = failure_of(status_error(openai.BadRequestError, status=400, body=body))
+    failure = answered(400, body=body)
 
     assert (failure.code, failure.param) == ("invalid_value", "temperature")
 
@@ -185,7 +193,7 @@ def test_retry_after_is_read_where_it_is_a_time_that_somebody_could_wait(
 ) -> None:
     headers = {} if header is None else {"retry-after": header}
 
-    failure = failure_of(status_error(openai.RateLimitError, status=429, headers=headers))
+    failure = answered(429, headers=headers)
 
     assert failure.retry_after == seconds
 
@@ -232,12 +240,7 @@ def test_a_time_may_be_a_date_by_the_providers_own_clock_or_in_milliseconds(
 def test_what_may_pass_is_what_openais_clients_try_again(
     status: int, headers: dict[str, str], code: str | None, *, retried: bool
 ) -> None:
-    client = openai.OpenAI(api_key="k", base_url="http://127.0.0.1:9/v1")
-    response = httpx2.Response(
-        status, request=REQUEST, headers=headers, json={"error": {"message": "No.", "code": code}}
-    )
-
-    failure = failure_of(client._make_status_error_from_response(response))
+    failure = answered(status, body={"message": "No.", "code": code}, headers=headers)
 
     assert failure.may_retry is retried
     assert failure.sent
