@@ -50,7 +50,8 @@ class Serving(Generic[_Answer, _Chunk]):
     """One completion.
 
     `total` is its one timer, entered before the first attempt. It ends at the policy's time, or earlier, where the
-    caller is `hurried`.
+    caller is `hurried`. `subject` is the user as the ledger knows them, where a budget of each user asks. Budgets may
+    have it that there is `no_hedging`.
     """
 
     form: Form[_Answer, _Chunk]
@@ -59,3 +60,5 @@ class Serving(Generic[_Answer, _Chunk]):
     observation: Observation
     total: asyncio.Timeout
     hurried: bool
+    subject: str = ""
+    no_hedging: bool = False
