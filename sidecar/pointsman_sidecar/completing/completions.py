@@ -115,6 +115,9 @@ class Completions:
         return 0 if policy is None else policy.max_request_bytes
 
     async def _begin(self, serving: Serving[Any, Any]) -> None:
+        if not self._in_force.access:
+            # No call will be made, so there is nothing to pay.
+            return
         try:
             await self._paying.begin(serving)
         except PlanError as error:
