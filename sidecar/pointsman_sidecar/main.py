@@ -81,7 +81,7 @@ async def _run(settings: Settings) -> None:
     )
     # Left last: calls that end while the doors drain are settled before what is left goes back.
     async with (
-        exchange.running() as exchanging,
+        exchange.closing(),
         serving(
             in_force=in_force,
             metrics=metrics,
@@ -96,6 +96,7 @@ async def _run(settings: Settings) -> None:
         ) as served,
     ):
         following = asyncio.create_task(control.run(), name="control stream")
+        exchanging = exchange.start()
         # What there is now stays: it need not be looked through for what can go.
         gc.freeze()
         log.info(

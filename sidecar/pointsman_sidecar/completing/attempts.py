@@ -57,7 +57,7 @@ class Attempts:
             return await self._whole(serving, attempt, gate)
         finally:
             if payment is not None:
-                self._paying.settle(serving, payment, attempt)
+                self._paying.settle(payment, attempt)
 
     async def _whole(self, serving: Serving[_Answer, Any], attempt: Attempt, gate: Gate) -> _Answer:
         timeouts = serving.progress.policy.timeouts
@@ -90,7 +90,7 @@ class Attempts:
             await self._streamed(serving, attempt, gate, sink=sink)
         finally:
             if payment is not None:
-                self._paying.settle(serving, payment, attempt)
+                self._paying.settle(payment, attempt)
 
     async def _streamed(
         self, serving: Serving[Any, _Chunk], attempt: Attempt, gate: Gate, *, sink: Sink[_Chunk]

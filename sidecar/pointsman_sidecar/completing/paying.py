@@ -1,7 +1,8 @@
 """What a completion takes of the budgets: reserved before each call, settled after it, and less as they run out."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pointsman_sidecar.completing.served import Serving
@@ -18,7 +19,6 @@ from pointsman_sidecar.routing.plan import PlanError, default_only
 from pointsman_sidecar.routing.policy import Feature, Model
 from pointsman_sidecar.spending.purse import Purse
 
-_NONE = Degradation()
 _NOTHING = Usage(input_tokens=0, output_tokens=0)
 # From here on, an HTTP status says that there is no answer, and so nothing to be charged for.
 _ERROR_STATUS = 400
@@ -41,7 +41,7 @@ class Payment:
     """What is reserved for one call."""
 
     reservation: Reservation
-    charges: tuple[Charge, ...]
+    charges: Sequence[Charge]
 
 
 class Paying:
@@ -50,6 +50,9 @@ class Paying:
     def __init__(self, purse: Purse | None, *, refused: Callable[[str, str], None]) -> None:
         self._purse = purse
         self._refused = refused
+        self._known_of: tuple[Budget, ...] = ()
+        self._stepped: tuple[Budget, ...] = ()
+        self._known: dict[tuple[str, str, str], tuple[Budget, ...]] = {}
 
     async def begin(self, serving: Serving[Any, Any]) -> None:
         """Plan with what is left.
@@ -65,20 +68,31 @@ class Paying:
             raise UntoldError
         if purse.budgets:
             serving.subject = self._subject(serving.features)
-            serving.no_hedging = self.degrade(serving.progress, serving.features, serving.subject).no_hedging
+            serving.reached = self.degrade(serving.progress, serving.features, serving.subject)
 
-    def degrade(self, progress: Progress, features: Features, subject: str | None = None) -> Degradation:
-        """Take the steps that budgets have reached into the plan.
+    def degrade(self, progress: Progress, features: Features, subject: str | None = None) -> Degradation | None:
+        """Take the steps that budgets have reached into the plan; None where there are none.
 
         Raises:
             PlanError: only the default model may be used, and it cannot serve the request.
         """
-        if self._purse is None or not any(budget.steps for budget in self._purse.budgets):
-            return _NONE
+        planned = progress.plan.steps
+        counting = self._counting(planned[0].model)
+        stepped = [
+            budget
+            for budget in self._stepped
+            if budget in counting or any(budget in self._counting(step.model) for step in planned[1:])
+        ]
+        if self._purse is None or not stepped:
+            return None
         if subject is None:
             subject = self._subject(features)
-        models = [step.model for step in progress.plan.steps]
-        now = degradation(self._levels(models, subject, with_steps=True))
+        levels = self._purse.levels(
+            [(budget, subject if budget.subject is None else budget.subject) for budget in stepped]
+        )
+        if not any(level.reaches(min(step.at_percent for step in level.budget.steps)) for level in levels):
+            return None
+        now = degradation(levels)
         if now.default_model_only and Feature.EMBEDDINGS not in features.needs:
             why = f"{_names(now.budgets)} is so far spent that only the default model is used"
             progress.plan = default_only(progress.policy, features, progress.plan, why=why)
@@ -95,29 +109,32 @@ class Paying:
         purse = self._purse
         if purse is None or not purse.budgets:
             return None
-        subject = serving.subject
-        self._cap(attempt, subject)
+        counting = self._counting(model)
+        if not counting:
+            progress.quota = None
+            return None
+        reached = serving.reached
+        shortest = None if reached is None else reached.max_output_tokens
+        if reached is not None and shortest is not None and (attempt.cap is None or shortest < attempt.cap):
+            attempt.cap, attempt.capped_by = shortest, _names(reached.budgets)
         most = most_usage(model, serving.features, policy_cap=attempt.cap)
-        charges = tuple(
+        subject = serving.subject
+        charges = [
             Charge(
                 budget,
                 subject if budget.subject is None else budget.subject,
                 bound(budget, input_tokens=most.input_tokens, output_tokens=most.output_tokens, price=model.price),
             )
-            for budget in self._counting((model,))
-        )
-        if not charges:
-            progress.quota = None
-            return None
+            for budget in counting
+        ]
         outcome = await purse.reserve(charges, may_wait=not attempt.hedge)
+        progress.quota = partial(self._tightest, charges)
         if isinstance(outcome, Shortage):
             self._refused(outcome.budget.shown, outcome.cause.name.lower())
-            progress.quota = self._tightest(charges)
             raise ShortError(outcome)
-        progress.quota = self._tightest(charges)
         return Payment(outcome, charges)
 
-    def settle(self, serving: Serving[Any, Any], payment: Payment, attempt: Attempt) -> None:
+    def settle(self, payment: Payment, attempt: Attempt) -> None:
         """Pay for a call that has ended. What was sent and never counted takes all that was reserved."""
         purse = self._purse
         if purse is None:
@@ -136,7 +153,6 @@ class Paying:
         else:
             price = attempt.step.model.price
             purse.settle(payment.reservation, [amount(charge.budget, usage, price) for charge in payment.charges])
-        serving.progress.quota = self._tightest(payment.charges)
 
     def turns_to_default(self, serving: Serving[Any, Any], shortage: Shortage) -> bool:
         """Whether the request goes to the default model instead, because the budget says so; the plan then says it."""
@@ -165,29 +181,22 @@ class Paying:
             return ""
         return purse.subject_of(features.user)
 
-    def _counting(self, models: Iterable[Model]) -> list[Budget]:
+    def _counting(self, model: Model) -> tuple[Budget, ...]:
+        """The budgets that count calls to a model; looked up once for as long as they and the model stay the same."""
         budgets = () if self._purse is None else self._purse.budgets
-        return [budget for budget in budgets if any(_counts(budget, model) for model in models)]
+        if self._known_of is not budgets:
+            self._known_of, self._known = budgets, {}
+            self._stepped = tuple(budget for budget in budgets if budget.steps)
+        key = (model.provider, model.provider_model, model.price.currency)
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = tuple(budget for budget in budgets if _counts(budget, model))
+        return known
 
-    def _levels(self, models: Iterable[Model], subject: str, *, with_steps: bool = False) -> list[Level]:
-        if self._purse is None:
-            return []
-        return self._purse.levels(
-            (budget, subject if budget.subject is None else budget.subject)
-            for budget in self._counting(models)
-            if budget.steps or not with_steps
-        )
-
-    def _tightest(self, charges: Iterable[Charge]) -> Level | None:
+    def _tightest(self, charges: Sequence[Charge]) -> Level | None:
         if self._purse is None:
             return None
-        return tightest(self._purse.levels((charge.budget, charge.subject) for charge in charges))
-
-    def _cap(self, attempt: Attempt, subject: str) -> None:
-        """Shorten the answer as far as budgets' steps say."""
-        now = degradation(self._levels((attempt.step.model,), subject, with_steps=True))
-        if now.max_output_tokens is not None and (attempt.cap is None or now.max_output_tokens < attempt.cap):
-            attempt.cap, attempt.capped_by = now.max_output_tokens, _names(now.budgets)
+        return tightest(self._purse.levels([(charge.budget, charge.subject) for charge in charges]))
 
 
 def _counts(budget: Budget, model: Model) -> bool:

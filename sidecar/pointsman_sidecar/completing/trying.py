@@ -133,7 +133,7 @@ class Trying:
 
     def _hedged_after(self, serving: Serving[Any, Any], step: Step, *, streams: bool) -> float | None:
         rule = serving.progress.policy.hedging
-        if rule is None or serving.no_hedging:
+        if rule is None or (serving.reached is not None and serving.reached.no_hedging):
             return None
         record = self._health.of(serving.progress.policy, step.model)
         known = record.first_token if streams else record.whole

@@ -1,6 +1,6 @@
 """The decision that rides on every answer: gathered as a completion goes on, said in the contract's words."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
@@ -88,8 +88,8 @@ class Progress:
     # Seconds that it waited for its turn, and what was passed over since it was planned.
     queued: float | None = None
     passed_over: list[Skipped] = field(default_factory=list)
-    # The tightest of the budgets that count it.
-    quota: Level | None = None
+    # The tightest of the budgets that count it, as it is when asked.
+    quota: Callable[[], Level | None] | None = None
 
     def took(self, attempt: Attempt) -> None:
         """This attempt's answer is the completion's."""
@@ -131,11 +131,13 @@ def decision(progress: Progress) -> decision_pb2.Decision:
             decision_pb2.PassedOver(model=each.model, message=each.message)
             for each in (*progress.plan.skipped, *progress.passed_over)
         ],
-        quota=_level(progress.quota) if progress.quota is not None else None,
+        quota=_level(progress.quota()) if progress.quota is not None else None,
     )
 
 
-def _level(level: Level) -> decision_pb2.QuotaLevel:
+def _level(level: Level | None) -> decision_pb2.QuotaLevel | None:
+    if level is None:
+        return None
     return decision_pb2.QuotaLevel(
         quota=level.budget.shown,
         unit=level.budget.account_unit,

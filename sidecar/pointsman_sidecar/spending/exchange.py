@@ -52,23 +52,27 @@ class Exchange:
         self._sleep = sleep
         self._outgoing: _Outgoing | None = None
         self._empty = asyncio.Event()
+        self._tasks: tuple[asyncio.Task[None], ...] = ()
         self._said = ""
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[tuple["asyncio.Task[None]", ...]]:
-        """Exchange until the block is left; then what is held goes back, as far as that is quick.
-
-        Gives the tasks that do it. None of them ever ends by itself.
-        """
-        following = asyncio.create_task(self._run(), name="quota stream")
-        speaking = asyncio.create_task(self._speak(), name="quota calls")
+    async def closing(self) -> AsyncIterator[None]:
+        """Once the block is left, what is held goes back, as far as that is quick, and the exchange ends."""
         try:
-            yield following, speaking
+            yield
             await self._give_back()
         finally:
-            following.cancel()
-            speaking.cancel()
-            await asyncio.gather(following, speaking, return_exceptions=True)
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def start(self) -> "tuple[asyncio.Task[None], ...]":
+        """Begin. Gives the tasks that do it; none of them ever ends by itself."""
+        self._tasks = (
+            asyncio.create_task(self._run(), name="quota stream"),
+            asyncio.create_task(self._speak(), name="quota calls"),
+        )
+        return self._tasks
 
     async def _give_back(self) -> None:
         try:

@@ -112,12 +112,12 @@ class Purse:
     def settle(self, reservation: Reservation, amounts: Sequence[int]) -> None:
         """The call used this much."""
         self._holdings.settle(reservation, amounts, now=self.clock())
-        self._changed()
+        self._write()
 
     def settle_at_bound(self, reservation: Reservation) -> None:
         """The call was sent, and nobody knows what it used."""
         self._holdings.settle_at_bound(reservation, now=self.clock())
-        self._changed()
+        self._write()
 
     def release(self, reservation: Reservation) -> None:
         """The call was never sent."""
