@@ -1,4 +1,4 @@
-# The images of both planes: `make images`. By hand, after `make image-inputs`:
+# The images of both planes, and of the examples: `make images`. By hand, after `make image-inputs`:
 #   docker build --target sidecar --tag pointsman-sidecar:dev .
 #
 # BASE is a Debian, from which only Python and what it needs are taken. Where it lacks them they are installed by apt.
@@ -21,6 +21,10 @@ RUN python3 /build/install.py /wheels /out
 
 FROM base AS sidecar-libraries
 COPY dist/inputs/sidecar/ /wheels/
+RUN python3 /build/install.py /wheels /out
+
+FROM base AS examples-libraries
+COPY dist/inputs/examples/ /wheels/
 RUN python3 /build/install.py /wheels /out
 
 FROM base AS own
@@ -51,3 +55,10 @@ LABEL org.opencontainers.image.title=pointsman-sidecar \
 COPY --from=sidecar-libraries /out/ /
 COPY --from=own /out/ /
 ENTRYPOINT ["python3", "-m", "pointsman_sidecar"]
+
+FROM runtime AS examples
+LABEL org.opencontainers.image.title=pointsman-examples \
+      org.opencontainers.image.description="What Pointsman is tried with: an app's openai SDK, and a provider with canned answers"
+COPY --from=examples-libraries /out/ /
+COPY --from=own /out/ /
+ENTRYPOINT ["python3"]

@@ -75,8 +75,16 @@ bench: $(VENV)/.installed ## Measure what a request costs, through both doors (2
 bench-peers: $(VENV)/.installed ## The same beside LiteLLM, Portkey and TensorZero, installed into the cache (6 minutes; needs Node).
 	@PYTHONPATH=tests:bench/shared:bench/requests $(BIN)/python -m speed --peers $(ARGS)
 
+.PHONY: fuzz
+fuzz: $(VENV)/.installed ## Send 100,000 hostile requests through both doors of a sidecar (10 minutes; ARGS='--cases 2000 --seed 1').
+	@PYTHONPATH=tests:bench/hardening $(BIN)/python -m hostile $(ARGS)
+
+.PHONY: soak
+soak: $(VENV)/.installed ## Hold a sidecar at half of what it can do while its providers fail (10 minutes; ARGS='--minutes 1').
+	@PYTHONPATH=tests:bench/hardening $(BIN)/python -m soak $(ARGS)
+
 .PHONY: images
-images: $(VENV)/.installed ## Build the images of both planes, with docker, podman or buildah.
+images: $(VENV)/.installed ## Build the images of both planes and of the examples, with docker, podman or buildah.
 	@$(BIN)/python images/build.py
 
 .PHONY: image-inputs
@@ -124,7 +132,7 @@ lock: ## Lock the requirements anew (needs uv).
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 	  --custom-compile-command "make lock" --all-extras --group dev pyproject.toml -o requirements/dev.txt
 	@# What the images carry: the same versions, for the Python that they have.
-	for plane in operator sidecar; do \
+	for plane in operator sidecar examples; do \
 	  uv pip compile --quiet --universal --python-version 3.13 --generate-hashes --no-emit-index-url --no-annotate \
 	    --custom-compile-command "make lock" --constraint requirements/dev.txt --extra $$plane pyproject.toml \
 	    -o requirements/$$plane.txt || exit 1; done

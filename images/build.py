@@ -1,4 +1,4 @@
-"""Builds the images of both planes and writes them as docker-archives: `make images`.
+"""Builds the images of both planes and of the examples and writes them as docker-archives: `make images`.
 
     python images/build.py                     with docker or podman where one runs, else with buildah (needs root)
     python images/build.py --inputs-only       only what a build by hand needs, into dist/inputs
@@ -27,9 +27,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 INPUTS = ROOT / "dist" / "inputs"
-PLANES = ("operator", "sidecar")
+PLANES = ("operator", "sidecar", "examples")
 # What an image may weigh unpacked, in megabytes. A test holds it.
-LARGEST = {"operator": 220, "sidecar": 135}
+LARGEST = {"operator": 220, "sidecar": 120, "examples": 130}
 SUITE, PYTHON, GLIBC = "trixie", "3.13", 41
 INCLUDED = "ca-certificates,python3,python3-pip"
 EPOCH = os.environ.get("SOURCE_DATE_EPOCH", "315532800")  # 1980, the first day that a zip file can hold
@@ -45,9 +45,9 @@ class BuildError(Exception):
 
 def main() -> None:
     """Build, and print a line for each: plane, name and archive."""
-    parser = argparse.ArgumentParser(description="Builds the images of both planes.")
+    parser = argparse.ArgumentParser(description="Builds the images of both planes and of the examples.")
     parser.add_argument("--engine", choices=["docker", "podman", "buildah"], help="default: the first that works")
-    parser.add_argument("--plane", choices=PLANES, action="append", help="default: both")
+    parser.add_argument("--plane", choices=PLANES, action="append", help="default: all")
     parser.add_argument("--inputs-only", action="store_true", help="fill dist/inputs and build nothing")
     parser.add_argument("--again", action="store_true", help="build again, and fail unless the same comes out")
     arguments = parser.parse_args()

@@ -20,6 +20,7 @@ from pointsman_operator.push import ClaimedIdentity, ControlService, Hub, HubMet
 from pointsman_operator.world import World
 from pointsman_sidecar.control.in_force import InForce
 from pointsman_sidecar.control.stream import Backoff, ControlStream
+from pointsman_sidecar.doors.reading import take_short_turns
 from pointsman_sidecar.serving import Served, serving
 from pointsman_sidecar.settings import Address
 from pointsman_sidecar.telemetry.metrics import Metrics
@@ -63,6 +64,7 @@ async def serve(
         AddressInUseError, StatusPageError: an address cannot be bound.
         SocketError: there can be no socket in the folder for temporary files.
     """
+    take_short_turns()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

@@ -1,5 +1,7 @@
 """The gRPC server: the control service and the replicas' own, beside them health and reflection."""
 
+import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -87,4 +89,6 @@ class Server:
         self._service.close()
         if self._replicas is not None:
             self._replicas.close()
-        await self._server.stop(_STREAMS_END_SECONDS)
+        # gRPC waits for good where somebody connects in the moment that it stops listening.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._server.stop(_STREAMS_END_SECONDS), _STREAMS_END_SECONDS + 1)

@@ -17,6 +17,7 @@ from pointsman_sidecar.control.store import SnapshotStore
 from pointsman_sidecar.control.stream import Backoff, ControlStream
 from pointsman_sidecar.control.trust import OperatorTls, Trust
 from pointsman_sidecar.doors.known_errors import AddressInUseError
+from pointsman_sidecar.doors.reading import take_short_turns
 from pointsman_sidecar.doors.status_page import StatusPageError
 from pointsman_sidecar.serving import serving
 from pointsman_sidecar.settings import Settings, SettingsError, parse
@@ -29,9 +30,6 @@ from pointsman_sidecar.telemetry.metrics import Metrics
 _USAGE = 2
 # Each request makes objects that refer to each other: what is looked through for them is kept small, and seldom.
 _OBJECTS_BEFORE_A_LOOK = 10_000
-# Spans are translated in a thread of their own. It gives the interpreter back after this long, in seconds, rather than
-# after 5 ms: a request gives it away at each call of the system, and would wait so long again each time.
-_TURN = 0.0005
 
 
 def main() -> None:
@@ -39,7 +37,7 @@ def main() -> None:
     try:
         settings = parse(sys.argv[1:], os.environ)
         logs.configure(settings.log_level)
-        sys.setswitchinterval(_TURN)
+        take_short_turns()
         gc.set_threshold(_OBJECTS_BEFORE_A_LOOK)
         asyncio.run(_run(settings))
     except (SettingsError, AddressInUseError, StatusPageError) as error:

@@ -17,6 +17,7 @@ from pointsman_sidecar.completing.completions import Completions
 from pointsman_sidecar.control.in_force import InForce
 from pointsman_sidecar.doors.grpc_door import grpc_door
 from pointsman_sidecar.doors.http_door import http_door
+from pointsman_sidecar.doors.reading import Reading
 from pointsman_sidecar.doors.status_page import status_page
 from pointsman_sidecar.ids import new_decision_id
 from pointsman_sidecar.providers.clients import ProviderClients
@@ -77,11 +78,20 @@ async def serving(
         status_port = await stack.enter_async_context(
             status_page(metrics.registry, host=status_listen.host, port=status_listen.port, ready=ready)
         )
+        reading = Reading()
+        stack.callback(reading.close)
         # Both drain at the same time: a pod has one grace period.
         port, http_port = await stack.enter_async_context(
             together(
-                grpc_door(completions, listen=str(listen), log=log, grace=grace),
-                http_door(completions, host=http_listen.host, port=http_listen.port, log=log, grace=grace),
+                grpc_door(completions, listen=str(listen), reading=reading, log=log, grace=grace),
+                http_door(
+                    completions,
+                    host=http_listen.host,
+                    port=http_listen.port,
+                    reading=reading,
+                    log=log,
+                    grace=grace,
+                ),
             )
         )
         yield Served(

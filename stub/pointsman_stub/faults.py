@@ -33,9 +33,11 @@ class Fault:
     events that a stream sends first; a unary answer stops halfway through its body instead.
     """
 
-    # Which requests it meets: those for a model (absent: all), and how many of them (absent: until it is deleted).
+    # Which requests it meets: those for a model (absent: all), how many of them (absent: until it is deleted), and what
+    # share of them, from 0 to 1, by lot (absent: all).
     model: str | None = None
     times: int | None = None
+    share: float | None = None
     # The effects.
     status: int | None = None  # an error with this status
     hang: str | int | None = None  # nothing more is sent, and the connection stays open
@@ -105,21 +107,23 @@ def parse_header(text: str) -> Fault:
         pairs = [pair.partition("=") for pair in text.split(";") if pair.strip()]
         value = {name.strip(): _number_or_text(item.strip()) for name, _, item in pairs}
     fault = parse_fault(value)
-    if fault.times is not None:
-        raise FaultError("times has no meaning in a header, which meets its own request only")
+    for name in ("times", "share"):
+        if getattr(fault, name) is not None:
+            raise FaultError(f"{name} has no meaning in a header, which meets its own request only")
     return fault
 
 
 class FaultBook:
-    """The faults in force, in order."""
+    """The faults in force, in order. `draw` gives a number from 0 to 1 for those that meet a share."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, draw: Callable[[], float]) -> None:
         self.faults: tuple[Fault, ...] = ()
+        self._draw = draw
 
     def take(self, model: str | None) -> Fault | None:
         """The first fault that meets a request for this model; one of its times is used up."""
         for index, fault in enumerate(self.faults):
-            if fault.model in (None, model):
+            if fault.model in (None, model) and (fault.share is None or self._draw() < fault.share):
                 self.faults = self.faults[:index] + _left(fault) + self.faults[index + 1 :]
                 return fault
         return None
@@ -150,6 +154,12 @@ def _at_least_one(name: str, value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise FaultError(f"{name} must be an integer of 1 or more, not {value!r}")
     return value
+
+
+def _share(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
+        raise FaultError(f"{name} must be a number above 0 and up to 1, not {value!r}")
+    return float(value)
 
 
 def _status(name: str, value: object) -> int:
@@ -191,6 +201,7 @@ def _duration(name: str, value: object) -> float:
 _READERS: Mapping[str, Callable[[str, object], Any]] = {
     "model": _text,
     "times": _at_least_one,
+    "share": _share,
     "status": _status,
     "hang": _point,
     "cut": _point,

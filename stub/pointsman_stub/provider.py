@@ -1,6 +1,7 @@
 """A running stub provider: from a free port to a closed socket. For tests in the same event loop, and for `main`."""
 
 import asyncio
+import random
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -25,7 +26,7 @@ class StubProvider:
     def __init__(self) -> None:
         self.base_url = ""
         self._changed = asyncio.Event()
-        self._book = FaultBook()
+        self._book = FaultBook(draw=random.random)
         self._log = RequestLog(on_change=self._changed.set)
 
     @classmethod

@@ -53,7 +53,7 @@ def test_an_app_is_answered_with_a_key_that_its_namespace_never_holds(
     cluster, provider = installed.cluster, installed.provide(url=stub_url, key=KEY)
     namespace = replace(installed, provider=provider).app("answers")
 
-    said = output_of(cluster, namespace, "containers:\n" + container("app", images["sidecar"], ASKS))
+    said = output_of(cluster, namespace, "containers:\n" + container("app", images["examples"], ASKS))
 
     assert said == "mini [gpt-4o-mini]\n"
     held = cluster.kubectl("get", "pods,secrets,configmaps,mrp", "-n", namespace, "-o", "yaml").stdout

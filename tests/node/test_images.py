@@ -13,7 +13,7 @@ import pytest
 from cluster.harness.node.images import BUILD, Image
 
 LOCKS = Path(__file__).resolve().parents[2] / "requirements"
-PLANES = ("operator", "sidecar")
+PLANES = ("operator", "sidecar", "examples")
 
 
 def archive_of(built_images: Mapping[str, Image], plane: str) -> Path:
@@ -68,7 +68,7 @@ def test_an_image_says_what_it_is_and_never_runs_as_root(built_images: Mapping[s
     config = config_of(archive_of(built_images, plane))
 
     assert config["User"] == "65532:65532"
-    assert config["Entrypoint"] == ["python3", "-m", f"pointsman_{plane}"]
+    assert config["Entrypoint"] == ["python3", *(["-m", f"pointsman_{plane}"] if plane != "examples" else [])]
     labels = config["Labels"]
     assert isinstance(labels, dict)
     assert labels["org.opencontainers.image.title"] == f"pointsman-{plane}"

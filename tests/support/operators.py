@@ -1,6 +1,7 @@
 """An operator that says what a test tells it to, over real gRPC, and keeps what it is told."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -9,6 +10,9 @@ import grpc
 from pointsman_api.v1 import control_pb2, control_pb2_grpc, quota_pb2_grpc
 
 _PATIENCE = 5.0
+_STOPS_WITHIN = 1.0
+# Sidecars look every 20 s whether the operator is still there, and gRPC cuts off who does so more than every 5 minutes.
+_OPTIONS = (("grpc.so_reuseport", 0), ("grpc.http2.min_ping_interval_without_data_ms", 5_000))
 
 
 class Connection:
@@ -47,7 +51,7 @@ class FakeOperator(control_pb2_grpc.ControlServicer):
         self._quotas = quotas
         self.address = ""
         self.opened: asyncio.Queue[Connection] = asyncio.Queue()
-        self._server = grpc.aio.server(options=(("grpc.so_reuseport", 0),))
+        self._server = grpc.aio.server(options=_OPTIONS)
 
     async def start(self, *, port: int) -> None:
         """Serve; port 0 takes a free one."""
@@ -59,7 +63,9 @@ class FakeOperator(control_pb2_grpc.ControlServicer):
 
     async def stop(self) -> None:
         """Be away: all streams break."""
-        await self._server.stop(0)
+        # gRPC waits for good where somebody connects in the moment that it stops listening.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._server.stop(0), _STOPS_WITHIN)
 
     async def connection(self) -> Connection:
         """The next stream that a sidecar opens."""

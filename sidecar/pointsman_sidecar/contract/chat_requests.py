@@ -14,7 +14,7 @@ from pointsman_sidecar.contract import json, shapes
 from pointsman_sidecar.contract.forms import ProviderRequest
 from pointsman_sidecar.contract.hints import Hints, check_hints
 from pointsman_sidecar.contract.provider_requests import cap_changes
-from pointsman_sidecar.contract.requests import AUTO, InvalidRequestError, Violation
+from pointsman_sidecar.contract.requests import AUTO, LONGEST_MODEL, Violation, refuse
 from pointsman_sidecar.contract.shapes import NOTHING
 from pointsman_sidecar.routing.capability import output_cap
 from pointsman_sidecar.routing.estimates import PER_MESSAGE, audio_tokens, image_tokens, text_tokens
@@ -25,16 +25,16 @@ _MOST_DIGITS = 4
 _CAPS = ("max_completion_tokens", "max_tokens")
 
 
-class _Image(msgspec.Struct):
+class _Image(msgspec.Struct, gc=False):
     detail: str | None = None
 
 
-class _Audio(msgspec.Struct):
+class _Audio(msgspec.Struct, gc=False):
     data: msgspec.Raw = msgspec.Raw(b'""')
     format: str = ""
 
 
-class _Part(msgspec.Struct):
+class _Part(msgspec.Struct, gc=False):
     text: str | None = None
     refusal: str | None = None
     image_url: _Image | str | None = None
@@ -42,7 +42,7 @@ class _Part(msgspec.Struct):
     file: msgspec.Raw = NOTHING
 
 
-class _Message(msgspec.Struct):
+class _Message(msgspec.Struct, gc=False):
     role: str
     content: str | list[str | _Part] | None = None
     name: str | None = None
@@ -50,16 +50,16 @@ class _Message(msgspec.Struct):
     tool_calls: msgspec.Raw = NOTHING
 
 
-class _Format(msgspec.Struct):
+class _Format(msgspec.Struct, gc=False):
     type: str = ""
     json_schema: msgspec.Raw = NOTHING
 
 
-class _StreamOptions(msgspec.Struct):
+class _StreamOptions(msgspec.Struct, gc=False):
     include_usage: bool | None = None
 
 
-class _Body(msgspec.Struct):
+class _Body(msgspec.Struct, gc=False):
     messages: list[_Message]
     model: str | None = None
     stream: bool | None = None
@@ -99,8 +99,7 @@ def read_chat(raw: bytes, hints: Hints) -> ChatRequest:
         InvalidRequestError: it is malformed.
     """
     body, members = shapes.read(raw, _body)
-    if wrong := tuple(_violations(body)):
-        raise InvalidRequestError(wrong)
+    refuse(_violations(body))
     model = body.model or ""
     return ChatRequest(
         members=members,
@@ -160,6 +159,8 @@ def chat_call(
 def _violations(body: _Body) -> Iterator[Violation]:
     if not body.messages:
         yield Violation("messages", "is empty: give one message at least")
+    if len(body.model or "") > LONGEST_MODEL:
+        yield Violation("model", f"is longer than {LONGEST_MODEL} characters")
     for name in _CAPS:
         cap = getattr(body, name)
         if cap is not None and cap < 1:

@@ -12,19 +12,19 @@ from pointsman_sidecar.contract.forms import Operation, ProviderRequest, ReadAns
 from pointsman_sidecar.contract.hints import Hints, check_hints
 from pointsman_sidecar.contract.json_form import JsonForm
 from pointsman_sidecar.contract.provider_answers import UnreadableAnswerError, read_usage
-from pointsman_sidecar.contract.requests import AUTO, InvalidRequestError, Violation
+from pointsman_sidecar.contract.requests import AUTO, LONGEST_MODEL, InvalidRequestError, Violation
 from pointsman_sidecar.routing.estimates import text_tokens
 from pointsman_sidecar.routing.features import Features
 from pointsman_sidecar.routing.policy import Feature, Model
 
 
-class _Body(msgspec.Struct):
+class _Body(msgspec.Struct, gc=False):
     input: str | list[str | int | list[int]]
     model: str | None = None
     user: str | None = None
 
 
-class _Answer(msgspec.Struct):
+class _Answer(msgspec.Struct, gc=False):
     data: list[msgspec.Raw]
     usage: Any = None
 
@@ -78,6 +78,8 @@ def _read(raw: bytes, hints: Hints) -> _Request:
     body, members = shapes.read(raw, _body)
     if not body.input:
         raise InvalidRequestError((Violation("input", "is empty: give a text, or a list of them"),))
+    if len(body.model or "") > LONGEST_MODEL:
+        raise InvalidRequestError((Violation("model", f"is longer than {LONGEST_MODEL} characters"),))
     said = Hints(
         user=hints.user or body.user or "", session=hints.session, severity=hints.severity, metadata=hints.metadata
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from pointsman_sidecar.contract.requests import LONGEST_ID, MOST_METADATA, InvalidRequestError, Violation
+from pointsman_sidecar.contract.requests import LONGEST_ID, MOST_METADATA, InvalidRequestError, Violation, quoted
 from pointsman_sidecar.routing.policy import Priority, Severity
 
 PREFIX = "x-pointsman-"
@@ -48,12 +48,12 @@ def read_hints(headers: Mapping[str, str]) -> Hints:
     if (text := headers.get(SEVERITY)) is not None:
         severity = Severity.__members__.get(text.strip().upper())
         if severity is None:
-            wrong.append(Violation(SEVERITY, f"is {text!r}: write low, medium, high or critical"))
+            wrong.append(Violation(SEVERITY, f"is {quoted(text)}: write low, medium, high or critical"))
     priority: Priority | None = None
     if (text := headers.get(PRIORITY)) is not None:
         priority = Priority.__members__.get(text.strip().upper())
         if priority is None:
-            wrong.append(Violation(PRIORITY, f"is {text!r}: write low, normal or high"))
+            wrong.append(Violation(PRIORITY, f"is {quoted(text)}: write low, normal or high"))
     metadata: Mapping[str, str] = {}
     if (text := headers.get(METADATA)) is not None:
         try:
@@ -61,7 +61,7 @@ def read_hints(headers: Mapping[str, str]) -> Hints:
         except (msgspec.DecodeError, UnicodeError):
             wrong.append(Violation(METADATA, 'must be a JSON object of texts, such as {"topic": "legal"}'))
     if (text := headers.get(DECISION)) is not None and text not in _PLACES:
-        wrong.append(Violation(DECISION, f"is {text!r}: write {' or '.join(_PLACES)}"))
+        wrong.append(Violation(DECISION, f"is {quoted(text)}: write {' or '.join(_PLACES)}"))
     if wrong:
         raise InvalidRequestError(tuple(wrong))
     return Hints(

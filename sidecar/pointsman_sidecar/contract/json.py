@@ -9,6 +9,8 @@ import msgspec
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _values = msgspec.json.Decoder()
 _encoder = msgspec.json.Encoder()
+# To read it once more with a reader that is slow must take no time.
+_MOST_LOOKED_AT = 64 * 1024
 
 
 class NotJsonError(ValueError):
@@ -73,6 +75,8 @@ def encode(value: object) -> bytes:
 
 def _why(raw: bytes, error: Exception) -> str:
     if "(byte " in str(error) or not isinstance(error, msgspec.DecodeError):
+        return str(error)
+    if len(raw) > _MOST_LOOKED_AT:
         return str(error)
     # msgspec names no place where the text ends too early, and takes half a character for that.
     try:

@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass
 
+from google.protobuf.message import DecodeError
+
 from pointsman_api.v1 import completions_pb2
 from pointsman_sidecar.contract import requests
+from pointsman_sidecar.contract.bounds import TooManyPartsError, check_message
 from pointsman_sidecar.contract.forms import Operation, ProviderRequest, ReadAnswer, ReadChunk
 from pointsman_sidecar.contract.provider_answers import (
     begins,
@@ -14,6 +17,7 @@ from pointsman_sidecar.contract.provider_answers import (
     read_usage,
 )
 from pointsman_sidecar.contract.provider_requests import provider_request
+from pointsman_sidecar.contract.requests import InvalidRequestError, Violation
 from pointsman_sidecar.routing.features import Features
 from pointsman_sidecar.routing.policy import Model
 
@@ -22,9 +26,31 @@ _FIRST, _NONE = frozenset({0}), frozenset[int]()
 
 @dataclass(frozen=True, slots=True)
 class ProtobufForm:
-    """A `CompleteRequest`; answers are `CompleteResponse`s without a decision, pieces are `Chunk`s."""
+    """A `CompleteRequest`; answers are `CompleteResponse`s without a decision, pieces are `Chunk`s.
+
+    `measured` is what is known of it already: its features, or what is wrong with it.
+    """
 
     request: completions_pb2.CompleteRequest
+    measured: Features | InvalidRequestError | None = None
+
+    @classmethod
+    def read(cls, raw: bytes, *, most_bytes: int) -> "ProtobufForm":
+        """A request from its bytes, measured; one of more than `most_bytes` is only weighed, to be refused by that."""
+        request = completions_pb2.CompleteRequest()
+        if len(raw) > most_bytes:
+            return cls(request, Features(request_bytes=len(raw), estimated_input_tokens=0))
+        try:
+            check_message(raw, completions_pb2.CompleteRequest.DESCRIPTOR)
+            request.ParseFromString(raw)
+            return cls(request, cls(request).measure())
+        except InvalidRequestError as error:
+            return cls(request, error)
+        except TooManyPartsError as error:
+            return cls(request, InvalidRequestError((Violation("request", str(error)),)))
+        except DecodeError:
+            why = "is no CompleteRequest: its bytes break off, or a text in it is not UTF-8"
+            return cls(request, InvalidRequestError((Violation("request", why),)))
 
     @property
     def operation(self) -> Operation:
@@ -33,6 +59,10 @@ class ProtobufForm:
 
     def measure(self) -> Features:
         """See `Form`."""
+        if isinstance(self.measured, InvalidRequestError):
+            raise self.measured
+        if self.measured is not None:
+            return self.measured
         requests.check(self.request)
         return requests.features(self.request)
 

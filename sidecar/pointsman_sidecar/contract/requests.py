@@ -2,11 +2,13 @@
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 from pointsman_api.v1 import completions_pb2
 from pointsman_sidecar.contract import json
+from pointsman_sidecar.contract.bounds import TooManyPartsError, check_json
 from pointsman_sidecar.contract.snapshots import PRIORITIES, SEVERITIES
 from pointsman_sidecar.routing.estimates import PER_MESSAGE, audio_tokens, image_tokens, text_tokens
 from pointsman_sidecar.routing.features import Features
@@ -48,7 +50,11 @@ _RANGES = {
 }
 _MOST_STOPS = 4
 LONGEST_ID = 512
+LONGEST_MODEL = 512
 MOST_METADATA = 64
+# Who made the first of them will find the others by it, and an answer has to stay small.
+_MOST_TOLD = 16
+_LONGEST_QUOTE = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,21 +66,42 @@ class Violation:
 
 
 class InvalidRequestError(Exception):
-    """The request is malformed: every violation of it, in order."""
+    """The request is malformed: its violations in order, and whether there are `more` than those."""
 
-    def __init__(self, violations: tuple[Violation, ...]) -> None:
-        super().__init__("; ".join(f"{each.field} {each.description}" for each in violations))
+    def __init__(self, violations: tuple[Violation, ...], *, more: bool = False) -> None:
+        told = "; ".join(f"{each.field} {each.description}" for each in violations)
+        super().__init__(f"{told}; and more" if more else told)
         self.violations = violations
+
+
+def refuse(found: Iterable[Violation]) -> None:
+    """Refuse a request that has violations; no more of them are looked for than are told.
+
+    Raises:
+        InvalidRequestError: there are some.
+    """
+    told = tuple(islice(found, _MOST_TOLD + 1))
+    if told:
+        raise InvalidRequestError(told[:_MOST_TOLD], more=len(told) > _MOST_TOLD)
+
+
+def quoted(text: str) -> str:
+    """What the request says, in quotation marks; the beginning of it, where it is long."""
+    return repr(text) if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]!r}..."
+
+
+def named(text: str) -> str:
+    """What the request calls something; the beginning of it, where it is long."""
+    return text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}..."
 
 
 def check(request: completions_pb2.CompleteRequest) -> None:
     """Refuse what no provider could serve, in the request's own words.
 
     Raises:
-        InvalidRequestError: with all that is wrong.
+        InvalidRequestError: with what is wrong.
     """
-    if violations := tuple(_violations(request)):
-        raise InvalidRequestError(violations)
+    refuse(_violations(request))
 
 
 def features(request: completions_pb2.CompleteRequest) -> Features:
@@ -131,6 +158,8 @@ def _needs(request: completions_pb2.CompleteRequest) -> Iterator[Feature]:
 def _violations(request: completions_pb2.CompleteRequest) -> Iterator[Violation]:
     if not request.messages:
         yield Violation("messages", "is empty: give one message at least")
+    if len(request.model) > LONGEST_MODEL:
+        yield Violation("model", f"is longer than {LONGEST_MODEL} characters")
     for index, message in enumerate(request.messages):
         yield from _in_message(f"messages[{index}]", message)
     yield from _in_tools(request)
@@ -174,7 +203,7 @@ def _in_part(where: str, part: completions_pb2.ContentPart) -> Iterator[Violatio
             if not part.audio.data:
                 yield Violation(f"{where}.audio.data", "is empty")
             if part.audio.format not in {"wav", "mp3"}:
-                yield Violation(f"{where}.audio.format", f"is {part.audio.format!r}: give wav or mp3")
+                yield Violation(f"{where}.audio.format", f"is {quoted(part.audio.format)}: give wav or mp3")
 
 
 def _in_image(where: str, image: completions_pb2.ImagePart) -> Iterator[Violation]:
@@ -186,26 +215,31 @@ def _in_image(where: str, image: completions_pb2.ImagePart) -> Iterator[Violatio
             if not image.data:
                 yield Violation(f"{where}.data", "is empty")
             if not image.media_type.startswith("image/"):
-                yield Violation(f"{where}.media_type", f"is {image.media_type!r}: say what data is, such as image/png")
+                yield Violation(
+                    f"{where}.media_type", f"is {quoted(image.media_type)}: say what data is, such as image/png"
+                )
         case None:
             yield Violation(where, "has neither url nor data")
     if image.detail not in {"", "low", "high", "auto"}:
-        yield Violation(f"{where}.detail", f"is {image.detail!r}: give low, high or auto, or leave it out")
+        yield Violation(f"{where}.detail", f"is {quoted(image.detail)}: give low, high or auto, or leave it out")
 
 
 def _in_tools(request: completions_pb2.CompleteRequest) -> Iterator[Violation]:
-    names = [tool.name for tool in request.tools]
+    names: set[str] = set()
     for index, tool in enumerate(request.tools):
         where = f"tools[{index}]"
         if not _FUNCTION_NAME.fullmatch(tool.name):
             yield Violation(f"{where}.name", "must be 1 to 64 letters, digits, _ or -")
-        elif tool.name in names[:index]:
+        elif tool.name in names:
             yield Violation(f"{where}.name", f"is {tool.name!r} again: each tool needs a name of its own")
+        names.add(tool.name)
         if tool.parameters_json_schema:
             yield from _json_object(f"{where}.parameters_json_schema", tool.parameters_json_schema)
     match request.tool_choice.WhichOneof("choice"):
         case "function" if request.tool_choice.function not in names:
-            yield Violation("tool_choice.function", f"is {request.tool_choice.function!r}, which is none of tools")
+            yield Violation(
+                "tool_choice.function", f"is {quoted(request.tool_choice.function)}, which is none of tools"
+            )
         case "mode" if request.tool_choice.mode == completions_pb2.ToolChoice.MODE_REQUIRED and not names:
             yield Violation("tool_choice.mode", "requires a tool call, but tools is empty")
         case "mode" if request.tool_choice.mode not in completions_pb2.ToolChoice.Mode.values():
@@ -251,8 +285,9 @@ def _in_extra(where: str, extra: bytes, modelled: Mapping[str, str]) -> Iterator
     if not extra:
         return
     try:
+        check_json(extra)
         names = json.members(extra)
-    except json.NotAnObjectError as error:
+    except (TooManyPartsError, json.NotAnObjectError) as error:
         yield Violation(where, str(error))
         return
     for name in names:
@@ -262,6 +297,7 @@ def _in_extra(where: str, extra: bytes, modelled: Mapping[str, str]) -> Iterator
 
 def _json_object(where: str, raw: bytes) -> Iterator[Violation]:
     try:
+        check_json(raw)
         json.members(raw)
-    except json.NotAnObjectError as error:
+    except (TooManyPartsError, json.NotAnObjectError) as error:
         yield Violation(where, str(error))

@@ -5,13 +5,13 @@ from typing import Any
 import msgspec
 
 from pointsman_sidecar.contract import shapes
-from pointsman_sidecar.contract.requests import InvalidRequestError, Violation
+from pointsman_sidecar.contract.requests import InvalidRequestError, Violation, quoted
 from pointsman_sidecar.contract.shapes import NOTHING
 
 _ROLES = ("user", "assistant", "system", "developer")
 
 
-class Part(msgspec.Struct):
+class Part(msgspec.Struct, gc=False):
     """A part of a message or of a function's output."""
 
     type: str
@@ -25,7 +25,7 @@ class Part(msgspec.Struct):
     input_audio: msgspec.Raw = NOTHING
 
 
-class Item(msgspec.Struct):
+class Item(msgspec.Struct, gc=False):
     """An item of the input: a message, a function's call, or what came of one."""
 
     type: str | None = None
@@ -59,7 +59,7 @@ def messages(given: str | list[Item], *, instructions: str | None) -> list[dict[
                 said.append(_result(item, where))
             case other:
                 raise _refused(
-                    f"{where}.type", f"is {other!r}: messages, function_call and function_call_output are served"
+                    f"{where}.type", f"is {quoted(other)}: messages, function_call and function_call_output are served"
                 )
     return said
 
@@ -118,7 +118,7 @@ def _part(part: Part, where: str) -> dict[str, Any]:
             names = ("file_data", "file_id", "filename")
             return {"type": "file", "file": {name: value for name in names if (value := getattr(part, name))}}
         case other:
-            raise _refused(where, f"of type {other!r} has no equal in chat completions")
+            raise _refused(where, f"of type {quoted(other)} has no equal in chat completions")
 
 
 def _refused(field: str, why: str) -> InvalidRequestError:

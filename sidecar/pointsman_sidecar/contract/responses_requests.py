@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from pointsman_sidecar.contract import json, shapes
-from pointsman_sidecar.contract.requests import InvalidRequestError, Violation
+from pointsman_sidecar.contract.requests import Violation, named, quoted, refuse
 from pointsman_sidecar.contract.responses_input import Item, messages
 from pointsman_sidecar.contract.shapes import NOTHING
 
@@ -54,7 +54,7 @@ _REASONS = {
 }
 
 
-class _Tool(msgspec.Struct):
+class _Tool(msgspec.Struct, gc=False):
     type: str
     name: str = ""
     description: str | None = None
@@ -62,7 +62,7 @@ class _Tool(msgspec.Struct):
     strict: bool | None = None
 
 
-class _Format(msgspec.Struct):
+class _Format(msgspec.Struct, gc=False):
     type: str
     name: str | None = None
     schema: msgspec.Raw = NOTHING
@@ -70,22 +70,22 @@ class _Format(msgspec.Struct):
     strict: bool | None = None
 
 
-class _Text(msgspec.Struct, forbid_unknown_fields=True):
+class _Text(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     format: _Format | None = None
     verbosity: str | None = None
 
 
-class _Reasoning(msgspec.Struct, forbid_unknown_fields=True):
+class _Reasoning(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     effort: str | None = None
     summary: str | None = None
     generate_summary: str | None = None
 
 
-class _StreamOptions(msgspec.Struct, forbid_unknown_fields=True):
+class _StreamOptions(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     include_obfuscation: bool | None = None
 
 
-class _Body(msgspec.Struct):
+class _Body(msgspec.Struct, gc=False):
     input: str | list[Item]
     model: str | None = None
     instructions: str | None = None
@@ -120,8 +120,7 @@ def chat_equivalent(raw: bytes) -> ChatEquivalent:
     """
     body, members = shapes.read(raw, _body)
     given = {name: value for name, value in members.items() if shapes.is_given(value)}
-    if wrong := tuple(_violations(body, given)):
-        raise InvalidRequestError(wrong)
+    refuse(_violations(body, given))
     chat: dict[str, Any] = {}
     if body.model is not None:
         chat["model"] = body.model
@@ -147,7 +146,7 @@ def chat_equivalent(raw: bytes) -> ChatEquivalent:
 def _violations(body: _Body, given: Mapping[str, msgspec.Raw]) -> Iterator[Violation]:
     for name, value in given.items():
         if name not in _SAME and name not in _TRANSLATED and bytes(value) != b"false":
-            yield Violation(name, _REASONS.get(name, _WITHOUT_EQUAL))
+            yield Violation(named(name), _REASONS.get(name, _WITHOUT_EQUAL))
     if not body.input:
         yield Violation("input", "is empty: give a text, or one item at least")
     yield from _in_options(body)
@@ -166,12 +165,14 @@ def _in_options(body: _Body) -> Iterator[Violation]:
     if body.store:
         yield Violation("store", "is true, and no response is kept here: leave it out, or send false")
     if body.truncation not in {None, "disabled"}:
-        yield Violation("truncation", f"is {body.truncation!r}: nothing is cut here, so send disabled, or leave it out")
+        yield Violation(
+            "truncation", f"is {quoted(body.truncation)}: nothing is cut here, so send disabled, or leave it out"
+        )
     if body.stream_options is not None and body.stream_options.include_obfuscation:
         yield Violation("stream_options.include_obfuscation", "is true, and nothing is obfuscated here: send false")
     for each in body.include or ():
         if each != LOGPROBS:
-            yield Violation("include", f"asks for {each}, which {_WITHOUT_EQUAL}")
+            yield Violation("include", f"asks for {quoted(each)}, which {_WITHOUT_EQUAL}")
     if body.reasoning is not None and (body.reasoning.summary or body.reasoning.generate_summary):
         yield Violation("reasoning.summary", _WITHOUT_EQUAL)
 

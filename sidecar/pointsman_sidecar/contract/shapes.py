@@ -6,12 +6,14 @@ from typing import TypeVar
 import msgspec
 
 from pointsman_sidecar.contract import json
+from pointsman_sidecar.contract.bounds import TooManyPartsError, check_json
 from pointsman_sidecar.contract.requests import InvalidRequestError, Violation
 
 # A member that stays as it came and may be left out; msgspec has no union of Raw with None.
 NOTHING = msgspec.Raw()
 _Shape = TypeVar("_Shape", bound=msgspec.Struct)
-_PLACE = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<where>.*)`)?$", re.DOTALL)
+_PLACE = " - at `$"
+_LONGEST = 200
 _WORDS = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
 _WORD = re.compile(r"\b(?:str|int|float|bool)\b")
 
@@ -23,7 +25,10 @@ def read(raw: bytes, decoder: msgspec.json.Decoder[_Shape]) -> tuple[_Shape, dic
         InvalidRequestError: it is no JSON object, or a member has another shape.
     """
     try:
+        check_json(raw)
         members = json.members(raw)
+    except TooManyPartsError as error:
+        raise InvalidRequestError((Violation("body", str(error)),)) from None
     except json.NotAnObjectError as error:
         raise InvalidRequestError((Violation("body", str(error)),)) from None
     try:
@@ -35,10 +40,18 @@ def read(raw: bytes, decoder: msgspec.json.Decoder[_Shape]) -> tuple[_Shape, dic
 
 
 def _violation(error: msgspec.DecodeError) -> Violation:
-    found = _PLACE.match(str(error))
-    what, where = (found["what"], found["where"]) if found else (str(error), None)
-    what = _WORD.sub(lambda word: _WORDS[word[0]], what)
-    return Violation(where or "body", f"does not fit: {what[:1].lower()}{what[1:]}")
+    # The place comes last. What is before it may hold a name from the request, of any length.
+    what, placed, where = str(error).rpartition(_PLACE)
+    if not placed:
+        what, where = where, ""
+    what = _WORD.sub(lambda word: _WORDS[word[0]], _cut(what))
+    return Violation(
+        _cut(where.removesuffix("`").removeprefix(".")) or "body", f"does not fit: {what[:1].lower()}{what[1:]}"
+    )
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 def is_given(raw: msgspec.Raw) -> bool:

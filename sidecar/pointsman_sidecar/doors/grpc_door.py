@@ -1,5 +1,7 @@
 """The gRPC door: `Completions` with health and reflection, on loopback."""
 
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -9,11 +11,13 @@ from google.protobuf.message import Message
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from pointsman_api.v1 import completions_pb2, completions_pb2_grpc, decision_pb2
+from pointsman_api.v1 import completions_pb2, decision_pb2
 from pointsman_sidecar.completing.completions import Caller, Completions
 from pointsman_sidecar.contract.errors import CompletionError
 from pointsman_sidecar.contract.protobuf_form import ProtobufForm
 from pointsman_sidecar.doors.known_errors import AddressInUseError, known_errors
+from pointsman_sidecar.doors.readable import Readable
+from pointsman_sidecar.doors.reading import Reading
 from pointsman_sidecar.doors.statuses import DETAILS_KEY, status
 from pointsman_sidecar.telemetry.arrivals import over_grpc
 
@@ -26,48 +30,67 @@ _OPTIONS = (
     # Two sidecars must never share a port by accident: who comes second is told.
     ("grpc.so_reuseport", 0),
 )
-_Context = grpc.aio.ServicerContext[completions_pb2.CompleteRequest, Message]
+_Context = grpc.aio.ServicerContext[bytes, Message]
 
 
-class _Servicer(completions_pb2_grpc.CompletionsServicer):
-    def __init__(self, completions: Completions, *, log: structlog.stdlib.BoundLogger) -> None:
+class _Servicer:
+    """The methods. Requests come as bytes, so that what is wrong with them is told by the door and in its words."""
+
+    def __init__(self, completions: Completions, *, reading: Reading, log: structlog.stdlib.BoundLogger) -> None:
         self._completions = completions
+        self._reading = reading
         self._log = log
 
-    async def Complete(  # noqa: N802 - gRPC's name
-        self, request: completions_pb2.CompleteRequest, context: _Context
-    ) -> completions_pb2.CompleteResponse:
+    def handler(self) -> grpc.GenericRpcHandler:
+        """The service, for a server."""
+        return grpc.method_handlers_generic_handler(
+            SERVICE,
+            {
+                "Complete": grpc.unary_unary_rpc_method_handler(self.complete, response_serializer=_serialized),
+                "CompleteStream": grpc.unary_stream_rpc_method_handler(
+                    self.complete_stream, response_serializer=_serialized
+                ),
+                "Explain": grpc.unary_unary_rpc_method_handler(self.explain, response_serializer=_serialized),
+            },
+        )
+
+    async def complete(self, raw: bytes, context: _Context) -> completions_pb2.CompleteResponse:
+        """Complete."""
         try:
             with known_errors(self._log):
-                answered = await self._completions.complete(ProtobufForm(request), caller=_caller("Complete", context))
+                form = await self._form(raw)
+                answered = await self._completions.complete(form, caller=_caller("Complete", context))
                 answered.content.decision.CopyFrom(answered.decision)
                 return answered.content
         except CompletionError as error:
             await _abort(context, error)
             raise
 
-    async def CompleteStream(  # type: ignore[override] # noqa: N802 - gRPC's name; the stubs know generators only
-        self, request: completions_pb2.CompleteRequest, context: _Context
-    ) -> None:
+    async def complete_stream(self, raw: bytes, context: _Context) -> None:
+        """CompleteStream."""
         # Written event by event rather than as a generator, so that cancellation unwinds this one coroutine, and what
         # it holds is released then and not when a generator happens to be collected.
         try:
             with known_errors(self._log):
+                form = await self._form(raw)
                 await self._completions.stream(
-                    ProtobufForm(request), caller=_caller("CompleteStream", context), sink=_EventSink(context)
+                    form, caller=_caller("CompleteStream", context), sink=_EventSink(context)
                 )
         except CompletionError as error:
             await _abort(context, error)
 
-    async def Explain(  # noqa: N802 - gRPC's name
-        self, request: completions_pb2.CompleteRequest, context: _Context
-    ) -> completions_pb2.ExplainResponse:
+    async def explain(self, raw: bytes, context: _Context) -> completions_pb2.ExplainResponse:
+        """Explain."""
         try:
             with known_errors(self._log):
-                return self._completions.explain(ProtobufForm(request))
+                return self._completions.explain(await self._form(raw))
         except CompletionError as error:
             await _abort(context, error)
             raise
+
+    async def _form(self, raw: bytes) -> ProtobufForm:
+        most_bytes = self._completions.most_request_bytes
+        return await self._reading.read(lambda: ProtobufForm.read(raw, most_bytes=most_bytes), size=len(raw))
 
 
 class _EventSink:
@@ -88,15 +111,15 @@ class _EventSink:
 
 @asynccontextmanager
 async def grpc_door(
-    completions: Completions, *, listen: str, log: structlog.stdlib.BoundLogger, grace: float
+    completions: Completions, *, listen: str, reading: Reading, log: structlog.stdlib.BoundLogger, grace: float
 ) -> AsyncIterator[int]:
     """Serve on `listen` (host:port; port 0 takes a free one) and give the port; leaving drains for `grace` seconds.
 
     Raises:
         AddressInUseError: it cannot be bound.
     """
-    server = grpc.aio.server(options=_OPTIONS)
-    completions_pb2_grpc.add_CompletionsServicer_to_server(_Servicer(completions, log=log), server)
+    server = grpc.aio.server(options=_OPTIONS, interceptors=[Readable()])
+    server.add_generic_rpc_handlers((_Servicer(completions, reading=reading, log=log).handler(),))
     healthy = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
     reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
@@ -111,7 +134,13 @@ async def grpc_door(
         yield port
     finally:
         await healthy.enter_graceful_shutdown()
-        await server.stop(grace)
+        # gRPC waits for good where somebody connects in the moment that it stops listening.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(server.stop(grace), grace + 1)
+
+
+def _serialized(message: Message) -> bytes:
+    return message.SerializeToString()
 
 
 def _caller(method: str, context: _Context) -> Caller:

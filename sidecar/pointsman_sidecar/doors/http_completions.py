@@ -1,7 +1,7 @@
 """Completions over HTTP: each request in its form, through the one path, and back in OpenAI's words."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from aiohttp import web
@@ -14,16 +14,20 @@ from pointsman_sidecar.contract.embeddings_form import EmbeddingsForm
 from pointsman_sidecar.contract.errors import CompletionError, Kind
 from pointsman_sidecar.contract.forms import Form
 from pointsman_sidecar.contract.hints import PREFIX, wants_body
+from pointsman_sidecar.contract.json_form import Unread
 from pointsman_sidecar.contract.responses_form import ResponsesForm
+from pointsman_sidecar.doors.bodies import read_body
 from pointsman_sidecar.doors.decision_headers import decision_headers
 from pointsman_sidecar.doors.event_sinks import ChatSink, EventStream, HttpSink, ResponseSink
 from pointsman_sidecar.doors.known_errors import known_errors
 from pointsman_sidecar.doors.openai_errors import error_body, error_headers, status_of
+from pointsman_sidecar.doors.reading import Reading
 from pointsman_sidecar.telemetry import conventions
 from pointsman_sidecar.telemetry.arrivals import Arrival
 
 _JSON = "application/json"
 _OK = 200
+_Form = TypeVar("_Form")
 # Of the headers that an app sends, these alone are read: its key among the others ends here.
 _TRACE = ("traceparent", "tracestate")
 
@@ -31,15 +35,15 @@ _TRACE = ("traceparent", "tracestate")
 class HttpCompletions:
     """The handlers."""
 
-    def __init__(self, completions: Completions, *, log: structlog.stdlib.BoundLogger) -> None:
+    def __init__(self, completions: Completions, *, reading: Reading, log: structlog.stdlib.BoundLogger) -> None:
         self._completions = completions
+        self._reading = reading
         self._log = log
 
     async def chat(self, request: web.Request) -> web.StreamResponse:
         """POST /v1/chat/completions."""
         headers = _own_headers(request)
-        raw = await _body(request)
-        form = ChatForm(raw, headers, most_bytes=self._completions.most_request_bytes)
+        form = await self._form(request, lambda body: ChatForm(body, headers))
         if not form.streams:
             return await self._whole(request, form)
         stream = EventStream(request)
@@ -49,8 +53,7 @@ class HttpCompletions:
     async def responses(self, request: web.Request) -> web.StreamResponse:
         """POST /v1/responses."""
         headers = _own_headers(request)
-        raw = await _body(request)
-        form = ResponsesForm(raw, headers, most_bytes=self._completions.most_request_bytes)
+        form = await self._form(request, lambda body: ResponsesForm(body, headers))
         if not form.streams:
             return await self._whole(request, form)
         stream = EventStream(request)
@@ -59,9 +62,15 @@ class HttpCompletions:
 
     async def embeddings(self, request: web.Request) -> web.StreamResponse:
         """POST /v1/embeddings."""
-        raw = await _body(request)
-        form = EmbeddingsForm(raw, _own_headers(request), most_bytes=self._completions.most_request_bytes)
+        headers = _own_headers(request)
+        form = await self._form(request, lambda body: EmbeddingsForm(body, headers))
         return await self._whole(request, form)
+
+    async def _form(self, request: web.Request, read: Callable[[bytes | Unread], _Form]) -> _Form:
+        body = await read_body(request, most=self._completions.most_request_bytes)
+        if isinstance(body, Unread):
+            return read(body)
+        return await self._reading.read(lambda: read(body), size=len(body))
 
     async def _whole(self, request: web.Request, form: Form[bytes, Any]) -> web.Response:
         caller = Caller(arrival=_arrival(request, begun=lambda: False))
@@ -99,13 +108,6 @@ def _refusal(request: web.Request, error: CompletionError) -> web.Response:
         content_type=_JSON,
         headers=headers,
     )
-
-
-async def _body(request: web.Request) -> bytes:
-    if request.content_type != _JSON:
-        # A page in a browser may send other types to any address without asking first.
-        raise web.HTTPUnsupportedMediaType(text=f"the body's Content-Type is {request.content_type}: send {_JSON}")
-    return await request.read()
 
 
 def _own_headers(request: web.Request) -> Mapping[str, str]:

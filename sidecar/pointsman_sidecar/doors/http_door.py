@@ -10,40 +10,51 @@ from aiohttp.typedefs import Middleware
 
 from pointsman_sidecar.completing.completions import Completions
 from pointsman_sidecar.contract import json
+from pointsman_sidecar.doors.bodies import when_read
 from pointsman_sidecar.doors.http_completions import HttpCompletions
 from pointsman_sidecar.doors.http_models import HttpModels
+from pointsman_sidecar.doors.http_protocol import HttpRunner
 from pointsman_sidecar.doors.known_errors import AddressInUseError, internal
 from pointsman_sidecar.doors.openai_errors import Status, error_body, refusal
+from pointsman_sidecar.doors.reading import Reading
 
-# Above the largest that a policy can allow (64 MiB), so that a policy's own sentence refuses what is too large for it.
-_MOST_BYTES = 72 * 1024 * 1024
-_NOT_FOUND, _NOT_ALLOWED, _TOO_LARGE, _BAD = 404, 405, 413, 400
-_CODES = {_NOT_FOUND: "unknown_url", _NOT_ALLOWED: "method_not_allowed", _TOO_LARGE: "request_too_large"}
+_NOT_FOUND, _NOT_ALLOWED = 404, 405
+_CODES = {_NOT_FOUND: "unknown_url", _NOT_ALLOWED: "method_not_allowed"}
+# How long what is left of a refused body is read, so that its sender comes to read the answer.
+_LINGERING = 2.0
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @asynccontextmanager
 async def http_door(
-    completions: Completions, *, host: str, port: int, log: structlog.stdlib.BoundLogger, grace: float
+    completions: Completions, *, host: str, port: int, reading: Reading, log: structlog.stdlib.BoundLogger, grace: float
 ) -> AsyncIterator[int]:
     """Serve on an address (port 0 takes a free one) and give the port; leaving drains for `grace` seconds.
 
     Raises:
         AddressInUseError: it cannot be bound.
     """
-    app = web.Application(client_max_size=_MOST_BYTES, middlewares=[_in_openais_shape(log)])
-    serve, models = HttpCompletions(completions, log=log), HttpModels(completions)
+    app = web.Application(middlewares=[_in_openais_shape(log)])
+    serve, models = HttpCompletions(completions, reading=reading, log=log), HttpModels(completions)
     app.add_routes(
         [
-            web.post("/v1/chat/completions", serve.chat),
-            web.post("/v1/responses", serve.responses),
-            web.post("/v1/embeddings", serve.embeddings),
+            web.post("/v1/chat/completions", serve.chat, expect_handler=when_read),
+            web.post("/v1/responses", serve.responses, expect_handler=when_read),
+            web.post("/v1/embeddings", serve.embeddings, expect_handler=when_read),
             web.get("/v1/models", models.listed),
             web.get("/v1/models/{id:.+}", models.shown),
         ]
     )
     # Cancelled with the caller's connection, so that the call to the provider ends too.
-    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=grace)
+    runner = HttpRunner(
+        app,
+        access_log=None,
+        handler_cancellation=True,
+        shutdown_timeout=grace,
+        lingering_time=_LINGERING,
+        # A few bytes can hold hundreds of megabytes: they are undone where that is bounded, and beside the event loop.
+        auto_decompress=False,
+    )
     await runner.setup()
     try:
         site = web.TCPSite(runner, host, port)
@@ -87,8 +98,6 @@ def _sentence(request: web.Request, error: web.HTTPException) -> str:
             return f"{request.method} {request.path[:200]} is nothing that this door serves: there are {served}{hint}"
         case 405:
             return f"{request.method} is not how {request.path} is called: {error.headers.get(hdrs.ALLOW, '')} is"
-        case 413:
-            return f"the request is larger than any policy allows ({_MOST_BYTES:,} bytes)"
         case _:
             return error.text or error.reason
 

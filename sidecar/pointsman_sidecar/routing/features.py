@@ -14,10 +14,12 @@ class Features:
 
     `model` is the model that the request names, empty where it leaves the choice to the policy. A name `is_wish` where
     the app may know nothing of policies: one that may not pin is passed over. `max_output_tokens` is what it asks for,
-    None where it says nothing, for each of its `answers`. Sizes are in bytes and tokens; the tokens are an estimate.
+    None where it says nothing, for each of its `answers`. Sizes are in bytes and tokens; the tokens are an estimate,
+    and of a request that `is_cut` the bytes are those that came before it was.
     """
 
     request_bytes: int
+    is_cut: bool = False
     estimated_input_tokens: int
     modalities: frozenset[Modality] = frozenset({Modality.TEXT})
     needs: frozenset[Feature] = frozenset()

@@ -140,8 +140,9 @@ def plan(
         PlanError: the request cannot be served under this policy; one of its subclasses says which case.
     """
     if features.request_bytes > policy.max_request_bytes:
+        size = f"{'at least ' if features.is_cut else ''}{features.request_bytes:,}"
         raise RequestTooLargeError(
-            f"the request has {features.request_bytes:,} bytes and policy {policy} allows {policy.max_request_bytes:,}"
+            f"the request has {size} bytes and policy {policy} allows {policy.max_request_bytes:,}"
         )
     trials: list[Trial] = []
     choice = _chosen(policy, features, request_id, trials)

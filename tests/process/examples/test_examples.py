@@ -79,7 +79,7 @@ def test_the_images_of_the_example_are_of_the_projects_version(folder: str) -> N
     project = tomllib.loads((EXAMPLES.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
     value = yaml.safe_load((KUBERNETES / folder / "kustomization.yaml").read_text(encoding="utf-8"))
 
-    assert value["images"] == [{"name": "pointsman-sidecar", "newTag": project}]
+    assert value["images"] == [{"name": "pointsman-examples", "newTag": project}]
 
 
 def test_the_app_is_where_the_policy_looks_for_it() -> None:

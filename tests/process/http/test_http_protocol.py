@@ -3,6 +3,8 @@
 import asyncio
 import io
 import json
+import re
+from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,6 +13,7 @@ import pytest
 import structlog
 
 from pointsman_sidecar.doors.http_door import http_door
+from pointsman_sidecar.doors.reading import Reading
 from pointsman_stub import StubProvider
 from support.http_doors import question
 from support.odd_providers import odd_provider
@@ -88,13 +91,90 @@ async def test_a_body_larger_than_the_policy_allows_is_too_large(
     assert "policy shop/support allows 1,000" in error["message"]
 
 
-async def test_a_body_larger_than_any_policy_allows_is_read_no_further(
+async def in_pieces(mebibytes: int) -> AsyncIterator[bytes]:
+    """A body that does not say how large it is."""
+    for _ in range(mebibytes):
+        yield b" " * 2**20
+
+
+async def test_a_body_that_does_not_say_its_size_is_read_no_further_than_the_policy_allows(
     http: aiohttp.ClientSession, sidecar: Sidecar
 ) -> None:
-    status, code, error = await refused(http, "POST", sidecar.http_url + CHAT, data=blanks(73), headers=JSON)
+    status, code, error = await refused(http, "POST", sidecar.http_url + CHAT, data=in_pieces(100), headers=JSON)
 
     assert (status, code) == (413, "request_too_large")
-    assert "larger than any policy allows (75,497,472 bytes)" in error["message"]
+    found = re.fullmatch(
+        r"the request has at least ([0-9,]+) bytes and policy shop/support allows 4,194,304", error["message"]
+    )
+    assert found
+    assert int(found[1].replace(",", "")) < 6 * 2**20
+
+
+async def test_a_body_that_says_that_it_is_too_large_is_not_waited_for(sidecar: Sidecar) -> None:
+    address = urlsplit(sidecar.http_url)
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    writer.write(
+        b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n"
+        b"content-type: application/json\r\ncontent-length: 104857600\r\n\r\n"
+    )
+
+    said = await reader.readuntil(b"}}")
+
+    writer.close()
+    assert said.startswith(b"HTTP/1.1 413 ")
+    assert b"the request has 104,857,600 bytes and policy shop/support allows 4,194,304" in said
+
+
+@pytest.mark.parametrize(("size", "first"), [(100, b"100"), (104857600, b"413")])
+async def test_a_body_is_asked_for_only_where_it_may_come(sidecar: Sidecar, size: int, first: bytes) -> None:
+    address = urlsplit(sidecar.http_url)
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    writer.write(
+        b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\n"
+        b"content-type: application/json\r\ncontent-length: " + str(size).encode() + b"\r\n\r\n"
+    )
+
+    said = await reader.readuntil(b"\r\n")
+
+    writer.close()
+    assert said.split()[1] == first
+
+
+@pytest.mark.parametrize(
+    ("sent", "why"),
+    [
+        (b"CANARY\r\n\r\n", "this is no HTTP request that can be read"),
+        (b"GET /v1/models HTTP/1.1\r\nhost: x\r\nCANARY\r\n\r\n", "this is no HTTP request that can be read"),
+        (
+            (
+                b"POST /v1/responses HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n"
+                b"content-encoding: gzip\r\ncontent-length: 6\r\n\r\nCANARY"
+            ),
+            "the body is no gzip, which its Content-Encoding says",
+        ),
+        (
+            (
+                b"POST /v1/responses HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n"
+                b"transfer-encoding: chunked\r\n\r\nCANARY\r\n"
+            ),
+            "read",
+        ),
+    ],
+)
+async def test_what_is_no_http_is_told_in_openais_shape_and_quoted_nowhere(
+    sidecar: Sidecar, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture, sent: bytes, why: str
+) -> None:
+    address = urlsplit(sidecar.http_url)
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    writer.write(sent)
+
+    head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+
+    writer.close()
+    assert head.split(maxsplit=2)[1] == b"400"
+    assert why in json.loads(body)["error"]["message"]
+    assert b"CANARY" not in body
+    assert "CANARY" not in caplog.text + "".join(capfd.readouterr()) + str(sidecar.logged)
 
 
 async def test_a_caller_that_leaves_while_it_sends_leaves_nothing_behind(
@@ -206,7 +286,7 @@ class Broken:
 async def test_an_error_of_our_own_is_told_and_logged_without_its_message(http: aiohttp.ClientSession) -> None:
     logged = structlog.testing.LogCapture()
     log = structlog.wrap_logger(None, processors=[logged], wrapper_class=structlog.stdlib.BoundLogger)
-    async with http_door(Broken(), host="127.0.0.1", port=0, log=log, grace=0) as port:  # type: ignore[arg-type]
+    async with http_door(Broken(), host="127.0.0.1", port=0, reading=Reading(), log=log, grace=0) as port:  # type: ignore[arg-type]
         status, code, error = await refused(http, "GET", f"http://127.0.0.1:{port}/v1/models")
 
     assert (status, code) == (500, "internal_error")

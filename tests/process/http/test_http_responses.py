@@ -213,7 +213,7 @@ async def test_a_stream_that_breaks_off_ends_with_a_failed_response(
         ({"tools": [{"type": "web_search"}]}, "tools[0].type", "is 'web_search': functions alone are served"),
         ({"tool_choice": {"type": "file_search"}}, "tool_choice", "must be none, auto, required, or name a function"),
         ({"truncation": "auto"}, "truncation", "nothing is cut here"),
-        ({"include": ["reasoning.encrypted_content"]}, "include", "asks for reasoning.encrypted_content"),
+        ({"include": ["reasoning.encrypted_content"]}, "include", "asks for 'reasoning.encrypted_content'"),
         ({"reasoning": {"summary": "auto"}}, "reasoning.summary", "has no equal in chat completions"),
         ({"max_tool_calls": 3}, "max_tool_calls", "has no equal in chat completions"),
         ({"input": []}, "input", "is empty: give a text, or one item at least"),

@@ -179,7 +179,7 @@ async def test_a_header_brings_a_fault_for_its_own_request(client: AsyncOpenAI, 
         ({"latency": "soon"}, "latency: 'soon' is no duration; write seconds"),
         ({"hang": "start", "retry_after": 1}, "retry_after belongs to a status"),
         ({"status": 500, "times": 0}, "times must be an integer of 1 or more"),
-        ({"statuses": 500}, "'statuses' is no field of a fault; there are model, times, status"),
+        ({"statuses": 500}, "'statuses' is no field of a fault; there are model, times, share, status"),
         ("status=500", "a fault is an object"),
     ],
 )
@@ -251,3 +251,11 @@ async def test_lines_that_are_no_events_end_a_stream_without_a_chunk(client: Asy
     await streamed(client, received)
 
     assert received == []
+
+
+async def test_a_fault_meets_a_share_of_the_requests(client: AsyncOpenAI, stub: StubProvider) -> None:
+    stub.set_faults(Fault(status=500, share=1.0, times=1), Fault(status=503, share=1e-12))
+
+    with pytest.raises(openai.InternalServerError, match="500"):
+        await client.chat.completions.create(model="gpt-4o", messages=ASK)
+    await client.chat.completions.create(model="gpt-4o", messages=ASK)

@@ -13,7 +13,7 @@ from cluster.harness.binaries import Report
 from cluster.harness.node.machine import path_with_system_folders
 
 BUILD = Path(__file__).resolve().parents[4] / "images" / "build.py"
-PLANES = ("operator", "sidecar")
+PLANES = ("operator", "sidecar", "examples")
 
 
 @dataclass(frozen=True, kw_only=True)
