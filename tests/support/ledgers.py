@@ -59,12 +59,16 @@ def budget(
 
 
 class FakeLedger(quota_pb2_grpc.QuotasServicer):
-    """Grants from the budgets that a test gives it. While it is `away`, calls are not answered."""
+    """Grants from the budgets that a test gives it.
+
+    While it is `away`, calls are not answered; while it is `silent`, nobody is told of budgets.
+    """
 
     def __init__(self, *budgets: quota_pb2.Budget) -> None:
         self.budgets = list(budgets)
         self.books = Books()
         self.away = False
+        self.silent = False
         self.hellos: list[quota_pb2.QuotaHello] = []
         self.calls = 0
         self._presences: dict[str, Presence] = {}
@@ -76,6 +80,10 @@ class FakeLedger(quota_pb2_grpc.QuotasServicer):
         self.budgets = list(budgets)
         for stream in self._streams.values():
             stream.put_nowait(self._told())
+
+    def forget_sidecars(self) -> None:
+        """Know no more than a replica that takes over: the books alone."""
+        self._presences.clear()
 
     @property
     def used(self) -> int:
@@ -102,7 +110,8 @@ class FakeLedger(quota_pb2_grpc.QuotasServicer):
         self.hellos.append(hello)
         holder = f"{hello.claimed_identity.pod}/{hello.incarnation}"
         outgoing = self._streams[holder] = asyncio.Queue()
-        outgoing.put_nowait(self._told())
+        if not self.silent:
+            outgoing.put_nowait(self._told())
         reading = asyncio.create_task(self._read(requests, holder, outgoing), name="ledger reads")
         try:
             while True:
