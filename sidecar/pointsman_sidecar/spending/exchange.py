@@ -158,9 +158,10 @@ class Exchange:
     def _receive(self, response: quota_pb2.ExchangeResponse) -> None:
         match response.WhichOneof("message"):
             case "budgets":
-                budgets = read_budgets(response.budgets)
-                self._purse.bind(budgets, user_key=response.budgets.user_key)
-                self._log.info("budgets in force", budgets=sorted(budget.shown for budget in budgets))
+                before = _shown(self._purse)
+                self._purse.bind(read_budgets(response.budgets), user_key=response.budgets.user_key)
+                if (now := _shown(self._purse)) != before:
+                    self._log.info("budgets in force", budgets=now)
             case "reply":
                 self._purse.hear(read_reply(response.reply))
                 self._empty.set()
@@ -186,6 +187,10 @@ class Exchange:
                     await purse.due.wait()
             except TimeoutError:
                 pass
+
+
+def _shown(purse: Purse) -> list[str]:
+    return sorted(budget.shown for budget in purse.budgets)
 
 
 async def _drain(queue: _Outgoing) -> AsyncIterator[quota_pb2.ExchangeRequest]:

@@ -67,7 +67,12 @@ class Purse:
     def standing(self) -> list[tuple[str, int, int]]:
         """Of each budget, as people call it: what is held here, and what of that is reserved."""
         sums = self._holdings.standing()
-        return [(budget.shown, *sums.get(budget.name, (0, 0))) for budget in self.budgets]
+        shown: dict[str, tuple[int, int]] = {}
+        for budget in self.budgets:
+            # One series for one name, whatever the ledger has under it.
+            (held, reserved), (more, also) = shown.get(budget.shown, (0, 0)), sums.get(budget.name, (0, 0))
+            shown[budget.shown] = held + more, reserved + also
+        return [(name, *both) for name, both in shown.items()]
 
     def bind(self, budgets: Sequence[Budget], *, user_key: bytes) -> None:
         """From now on, these budgets bind."""
