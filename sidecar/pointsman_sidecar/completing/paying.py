@@ -64,7 +64,7 @@ class Paying:
         purse = self._purse
         if purse is None:
             return
-        if not await purse.knows():
+        if not purse.told.is_set() and not await purse.knows():
             raise UntoldError
         if purse.budgets:
             serving.subject = self._subject(serving.features)

@@ -83,12 +83,11 @@ class Purse:
 
     async def knows(self) -> bool:
         """Wait until it is known which budgets there are, for a while at most."""
-        if not self.told.is_set():
-            try:
-                async with asyncio.timeout(_FIRST_WORD):
-                    await self.told.wait()
-            except TimeoutError:
-                return False
+        try:
+            async with asyncio.timeout(_FIRST_WORD):
+                await self.told.wait()
+        except TimeoutError:
+            return False
         return True
 
     def subject_of(self, user: str) -> str:
