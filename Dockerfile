@@ -31,6 +31,10 @@ FROM base AS own
 COPY dist/inputs/own/ /wheels/
 RUN python3 /build/install.py /wheels /out
 
+FROM base AS own-operator
+COPY dist/inputs/own/ /wheels/
+RUN python3 /build/install.py /wheels /out pointsman pointsman_sidecar pointsman_stub
+
 FROM scratch AS runtime
 COPY --from=python /out/ /
 # gRPC's own lines on standard error are no JSON; it looks at this once, when it is imported.
@@ -46,7 +50,7 @@ FROM runtime AS operator
 LABEL org.opencontainers.image.title=pointsman-operator \
       org.opencontainers.image.description="Pointsman's operator: turns policies into snapshots and pushes them to the sidecars"
 COPY --from=operator-libraries /out/ /
-COPY --from=own /out/ /
+COPY --from=own-operator /out/ /
 ENTRYPOINT ["python3", "-m", "pointsman_operator"]
 
 FROM runtime AS sidecar

@@ -1,7 +1,8 @@
 """Installs wheels that are at hand into a folder that becomes a layer of an image.
 
-Runs inside the image build, with the base's own Python: `python3 install.py WHEELS FOLDER`. It asks no package index:
-the wheels were fetched before, by the hashes of the lock beside them, which pip checks once more here.
+Runs inside the image build, with the base's own Python: `python3 install.py WHEELS FOLDER [PACKAGE …]`, where the
+packages are those to leave out. It asks no package index: the wheels were fetched before, by the hashes of the lock
+beside them, which pip checks once more here.
 """
 
 import compileall
@@ -43,7 +44,7 @@ def main() -> None:
         *("--no-compile", "--no-index", "--find-links", wheels, "--target", packages),
     ]
     subprocess.run([*command, *what], check=True)
-    for path in sorted(path for pattern in LEFT_OUT for path in packages.glob(pattern)):
+    for path in sorted(path for pattern in (*LEFT_OUT, *sys.argv[3:]) for path in packages.glob(pattern)):
         if path.is_dir():
             shutil.rmtree(path)
         else:

@@ -105,7 +105,7 @@ def test_a_pod_of_each_image_runs_without_root_on_a_file_system_that_it_cannot_w
         )
         found = output_of(cluster, namespace, "containers:\n" + container("it", image, who), name=f"{plane}-who")
 
-        assert f"usage: pointsman-{plane}" in helped
+        assert f"usage: {'python3' if plane == 'examples' else f'pointsman-{plane}'}" in helped
         assert found == "65532 65532 False\nRead-only file system\n"
 
 

@@ -112,6 +112,7 @@ def test_a_given_cluster_takes_its_images_from_where_it_is_told(tmp_path: Path) 
     assert {plane: image.name for plane, image in chosen.images.items()} == {
         "operator": "own/operator:7",
         "sidecar": "own/sidecar:7",
+        "examples": "own/examples:7",
     }
 
 
