@@ -171,6 +171,22 @@ class Paying:
             return False
         return True
 
+    async def levels(self, user: str) -> list[Level]:
+        """How each budget stands that binds this sidecar; those that each user has, for this one.
+
+        Raises:
+            UntoldError: the operator has not said which budgets there are.
+        """
+        purse = self._purse
+        if purse is None:
+            return []
+        if not await purse.knows():
+            raise UntoldError
+        subject = purse.subject_of(user)
+        return purse.levels(
+            [(budget, subject if budget.subject is None else budget.subject) for budget in purse.budgets]
+        )
+
     def now(self) -> float:
         """Seconds since 1970, as the sidecar has it."""
         return 0.0 if self._purse is None else self._purse.clock()

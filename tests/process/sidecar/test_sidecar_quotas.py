@@ -50,8 +50,10 @@ class Pod:
     async def ask(self, **fields: Any) -> completions_pb2.CompleteResponse:
         """A completion."""
         answer = await self.app.Complete(small(**fields))
-        self.tokens += answer.decision.usage.input_tokens + answer.decision.usage.output_tokens
         for attempt in answer.decision.attempts:
+            if attempt.charge == decision_pb2.CHARGE_COUNTED:
+                # The one that answered, and another that had just answered too.
+                self.tokens += attempt.usage.input_tokens + attempt.usage.output_tokens
             if attempt.charge == decision_pb2.CHARGE_UNKNOWN:
                 self.bounds += attempt.most.input_tokens + attempt.most.output_tokens
         return answer
@@ -199,6 +201,47 @@ async def test_answers_over_http_name_the_tightest_budget(stub: StubProvider) ->
     assert 'pointsman_quota_reserved{quota="TokenQuota shop/tight"} 0.0' in metrics
     assert 'pointsman_quota_held{quota="TokenQuota shop/tight"}' in metrics
     assert "pointsman_quota_connected 1.0" in metrics
+
+
+async def test_how_budgets_stand_can_be_asked_through_both_doors(stub: StubProvider) -> None:
+    steps = (
+        quota_pb2.BudgetStep(at_percent=1, max_output_tokens=CAP),
+        quota_pb2.BudgetStep(at_percent=90, no_hedging=True),
+    )
+    ledger = FakeLedger(budget("month", limit=1_000, steps=steps), budget("each", limit=500, of_each_user=True))
+
+    async with running(ledger, stub) as pod, aiohttp.ClientSession() as session:
+        before = await pod.app.GetUsage(completions_pb2.GetUsageRequest(user="ada"))
+        await pod.ask(hints=completions_pb2.RoutingHints(user="ada"))
+        after = await pod.app.GetUsage(completions_pb2.GetUsageRequest(user="ada"))
+        other = await pod.app.GetUsage(completions_pb2.GetUsageRequest(user="bob"))
+        url = f"{pod.process.http_url}/pointsman/usage"
+        async with session.get(url, headers={"x-pointsman-user": "ada"}) as response:
+            document = await response.json()
+        async with session.get(url, headers={"x-pointsman-user": "a" * 600}) as response:
+            too_long = (response.status, await response.json())
+        told = await refusal(pod.app.GetUsage(completions_pb2.GetUsageRequest(user="a" * 600)))
+
+    assert [(each.level.quota, each.level.used, each.left, each.told) for each in before.quotas] == [
+        ("TokenQuota shop/each", 0, 500, False),
+        ("TokenQuota shop/month", 0, 1_000, False),
+    ]
+    each, month = after.quotas
+    assert (each.level.used, each.left, each.told) == (pod.tokens, 500 - pod.tokens, True)
+    assert (month.level.used, month.left, month.told) == (pod.tokens, 1_000 - pod.tokens, True)
+    assert month.reached_percent == 1
+    assert not each.HasField("reached_percent")
+    assert month.level.resets_at.seconds > 0
+    # Held for calls to come, by this sidecar.
+    assert month.held > 0
+    assert [(quota.level.used, quota.left) for quota in other.quotas] == [(0, 500), (pod.tokens, 1_000 - pod.tokens)]
+    assert [(said["quota"], said["used"], said["left"]) for said in document["data"]] == [
+        ("TokenQuota shop/each", pod.tokens, 500 - pod.tokens),
+        ("TokenQuota shop/month", pod.tokens, 1_000 - pod.tokens),
+    ]
+    assert too_long[0] == 400
+    assert too_long[1]["error"]["message"] == "user is longer than 512 characters"
+    assert (told.code, told.message) == (grpc.StatusCode.INVALID_ARGUMENT, "user is longer than 512 characters")
 
 
 async def test_as_a_budget_runs_out_answers_get_shorter_and_then_only_the_default_model_answers(
