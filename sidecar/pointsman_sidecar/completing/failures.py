@@ -81,6 +81,22 @@ def short(shortage: Shortage, *, decision: decision_pb2.Decision, now: float) ->
     )
 
 
+def limited(shortage: Shortage, *, now: float) -> ProviderFailure:
+    """The failure of a call that a provider's rate limit leaves no room for."""
+    budget = shortage.budget
+    what = "calls" if budget.unit is Unit.REQUESTS else "tokens"
+    each = f"all sidecars together may send {shortage.limit:,} {what} in a minute"
+    if shortage.amount > shortage.limit:
+        why = f"{budget.shown} is too low for a call that may take {_amount(budget, shortage.amount)}: {each}"
+        return ProviderFailure(Outcome.RATE_LIMITED, why, sent=False, retry=False)
+    return ProviderFailure(
+        Outcome.RATE_LIMITED,
+        f"{budget.shown} leaves no room for another call in this minute: {each}",
+        retry_after=None if shortage.resets_at is None else max(0.0, shortage.resets_at - now),
+        sent=False,
+    )
+
+
 def _amount(budget: Budget, amount: int) -> str:
     match budget.unit:
         case Unit.COST:

@@ -128,6 +128,9 @@ class Paying:
             for budget in counting
         ]
         outcome = await purse.reserve(charges, may_wait=not attempt.hedge)
+        if isinstance(outcome, Shortage) and outcome.is_the_ledgers and outcome.budget.is_rate_limit:
+            charges = [charge for charge in charges if not charge.budget.is_rate_limit]
+            outcome = await purse.reserve(charges, may_wait=not attempt.hedge)
         progress.quota = partial(self._tightest, charges)
         if isinstance(outcome, Shortage):
             self._refused(outcome.budget.shown, outcome.cause.name.lower())
@@ -184,7 +187,11 @@ class Paying:
             raise UntoldError
         subject = purse.subject_of(user)
         return purse.levels(
-            [(budget, subject if budget.subject is None else budget.subject) for budget in purse.budgets]
+            [
+                (budget, subject if budget.subject is None else budget.subject)
+                for budget in purse.budgets
+                if not budget.is_rate_limit
+            ]
         )
 
     def now(self) -> float:
@@ -212,7 +219,8 @@ class Paying:
     def _tightest(self, charges: Sequence[Charge]) -> Level | None:
         if self._purse is None:
             return None
-        return tightest(self._purse.levels([(charge.budget, charge.subject) for charge in charges]))
+        own = [(charge.budget, charge.subject) for charge in charges if not charge.budget.is_rate_limit]
+        return tightest(self._purse.levels(own))
 
 
 def _counts(budget: Budget, model: Model) -> bool:

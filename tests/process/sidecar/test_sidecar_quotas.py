@@ -203,6 +203,73 @@ async def test_answers_over_http_name_the_tightest_budget(stub: StubProvider) ->
     assert "pointsman_quota_connected 1.0" in metrics
 
 
+def rate_limit(
+    limit: int,
+    *,
+    models: tuple[str, ...] = (MINI,),
+    unit: quota_pb2.BudgetUnit.ValueType = quota_pb2.BUDGET_UNIT_REQUESTS,
+) -> quota_pb2.Budget:
+    """A provider's rate limit in a window of the hours around now."""
+    limited = budget(
+        "calls",
+        limit=limit,
+        unit=unit,
+        models=models,
+        when_exhausted=quota_pb2.WHEN_EXHAUSTED_NEXT_MODEL,
+    )
+    limited.shown = "the rate limit of ModelProvider openai"
+    return limited
+
+
+async def test_at_a_providers_rate_limit_the_next_model_answers(stub: StubProvider) -> None:
+    async with running(FakeLedger(rate_limit(2)), stub) as pod:
+        answers = [await pod.ask() for _ in range(3)]
+        usage = await pod.app.GetUsage(completions_pb2.GetUsageRequest())
+
+    assert [answer.decision.model for answer in answers] == ["mini", "mini", "flagship"]
+    last = answers[-1].decision
+    assert last.reason == decision_pb2.REASON_FALLBACK
+    assert [(each.model, each.message) for each in last.passed_over] == [
+        (
+            "mini",
+            "the rate limit of ModelProvider openai leaves no room for another call in this minute: all sidecars together "
+            "may send 2 calls in a minute",
+        )
+    ]
+    # No call was made that could have failed, and no budget of the app's is at its end.
+    assert outcomes(last) == [("flagship", "SUCCEEDED")]
+    assert not last.HasField("quota")
+    assert list(usage.quotas) == []
+
+
+async def test_where_no_other_model_is_left_a_rate_limit_is_told_as_the_providers_own(stub: StubProvider) -> None:
+    limited = rate_limit(CAP, models=(MINI, "gpt-4o"), unit=quota_pb2.BUDGET_UNIT_TOKENS)
+
+    async with (
+        running(FakeLedger(limited), stub) as pod,
+        openai.AsyncOpenAI(base_url=pod.process.http_url, api_key="k", max_retries=0) as client,
+    ):
+        told = await refusal(pod.app.Complete(small()))
+        with pytest.raises(openai.RateLimitError) as caught:
+            await client.chat.completions.create(model="auto", messages=[{"role": "user", "content": "Hello"}])
+
+    assert (told.code, told.reason) == (grpc.StatusCode.UNAVAILABLE, "RATE_LIMITED")
+    assert f"all sidecars together may send {CAP} tokens in a minute" in told.message
+    assert "is too low for a call that may take" in told.message
+    assert caught.value.code == "rate_limit_exceeded"
+    assert stub.requests == ()
+
+
+async def test_while_the_ledger_is_away_the_providers_own_limit_is_what_holds(stub: StubProvider) -> None:
+    ledger = FakeLedger(rate_limit(1_000_000))
+    ledger.away = True
+
+    async with running(ledger, stub) as pod:
+        answer = await pod.ask()
+
+    assert answer.decision.model == "mini"
+
+
 async def test_how_budgets_stand_can_be_asked_through_both_doors(stub: StubProvider) -> None:
     steps = (
         quota_pb2.BudgetStep(at_percent=1, max_output_tokens=CAP),
