@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from pointsman.manifests import Manifests
-from pointsman_operator.compile import Compiled, check_provider, compile_policy
+from pointsman_operator.compile import Compiled, check_provider, check_quota, compile_policy
 from pointsman_operator.resources import Key, Problem
 from pointsman_operator.world import World
 
@@ -47,6 +47,13 @@ def report(manifests: Manifests, world: World) -> Report:
         )
         problems = () if isinstance(compiled, Compiled) else compiled
         findings.append(Finding(kind="ModelRoutingPolicy", key=key, problems=problems))
+    for key, quota in world.quotas.items():
+        problems = check_quota(
+            quota,
+            providers=world.providers,
+            policies=[policy for at, policy in world.policies.items() if at.namespace == key.namespace],
+        )
+        findings.append(Finding(kind="TokenQuota", key=key, problems=problems))
     return Report(
         refused=tuple(each.answer for each in manifests.refused), findings=tuple(findings), others=manifests.others
     )

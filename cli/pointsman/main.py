@@ -125,6 +125,12 @@ def run(
             "May be repeated.",
         ),
     ] = None,
+    state_dir: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="Where what was spent of TokenQuotas is kept. Without it, it ends with the process."
+        ),
+    ] = None,
     log_level: Annotated[str, typer.Option(help="DEBUG, INFO, WARNING or ERROR")] = "INFO",
 ) -> None:
     """Serve completions by a policy from files, without a cluster. Changes to the files take effect at once."""
@@ -148,6 +154,7 @@ def run(
             http_listen=http_listens,
             status_listen=status_listens,
             secrets=[_secret(each) for each in secret or ()],
+            state_folder=state_dir,
             environment=os.environ,
             log_level=level,
             out=out,

@@ -14,8 +14,9 @@ import grpc
 import structlog
 from watchfiles import awatch
 
+from pointsman.ledgers import Ledger, ledger_for
 from pointsman.worlds import OPERATOR_NAMESPACE, Pod
-from pointsman_api.v1 import control_pb2, control_pb2_grpc
+from pointsman_api.v1 import control_pb2, control_pb2_grpc, quota_pb2_grpc
 from pointsman_operator.push import ClaimedIdentity, ControlService, Hub, HubMetrics
 from pointsman_operator.world import World
 from pointsman_sidecar.control.in_force import InForce
@@ -47,6 +48,7 @@ class Standalone:
     listen: Address
     http_listen: Address
     status_listen: Address
+    state_folder: Path | None
     environment: Mapping[str, str]
 
 
@@ -63,6 +65,7 @@ async def serve(
     Raises:
         AddressInUseError, StatusPageError: an address cannot be bound.
         SocketError: there can be no socket in the folder for temporary files.
+        StateFolderError: nothing can be kept in the folder for state.
     """
     take_short_turns()
     stop = asyncio.Event()
@@ -72,8 +75,9 @@ async def serve(
     in_force = InForce()
     hub = Hub(secrets_namespace=OPERATOR_NAMESPACE, metrics=HubMetrics(metrics.registry))
     hub.update(world)
+    ledger = ledger_for(hub, folder=settings.state_folder, registry=metrics.registry)
     async with (
-        _control_plane(hub) as operator,
+        _control_plane(hub, ledger) as operator,
         serving(
             in_force=in_force,
             metrics=metrics,
@@ -99,6 +103,7 @@ async def serve(
         )
         tasks = [
             asyncio.create_task(control.run(), name="control stream"),
+            asyncio.create_task(ledger.keeper.run(), name="ledger"),
             asyncio.create_task(_follow(settings.files, stop=stop, reload=reload, hub=hub), name="files"),
         ]
         stopping = asyncio.create_task(stop.wait(), name="stop signal")
@@ -118,7 +123,7 @@ async def serve(
 
 
 @asynccontextmanager
-async def _control_plane(hub: Hub) -> AsyncIterator[str]:
+async def _control_plane(hub: Hub, ledger: Ledger) -> AsyncIterator[str]:
     """Serve the hub on a socket that only this user can reach: credentials go over it, and no identity is proven."""
 
     async def nothing_to_list() -> None:
@@ -127,8 +132,11 @@ async def _control_plane(hub: Hub) -> AsyncIterator[str]:
     with tempfile.TemporaryDirectory(prefix="pointsman-") as folder:
         address = f"unix:{folder}/control.sock"
         server = grpc.aio.server()
-        service = ControlService(hub, identifier=ClaimedIdentity(), relist=nothing_to_list)
+        identifier = ClaimedIdentity()
+        service = ControlService(hub, identifier=identifier, relist=nothing_to_list)
+        quotas = ledger.service(hub, identifier=identifier)
         control_pb2_grpc.add_ControlServicer_to_server(service, server)
+        quota_pb2_grpc.add_QuotasServicer_to_server(quotas, server)
         try:
             server.add_insecure_port(address)
         except RuntimeError as error:
@@ -140,6 +148,7 @@ async def _control_plane(hub: Hub) -> AsyncIterator[str]:
             yield address
         finally:
             service.close()
+            quotas.close()
             await server.stop(grace=1)
 
 

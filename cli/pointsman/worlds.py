@@ -64,6 +64,7 @@ def world_of(manifests: Manifests, *, secrets: Iterable[Secret], generations: Ge
     """
     policies = _objects(manifests.of(Kind.POLICY), generations)
     providers = _objects(manifests.of(Kind.PROVIDER), generations)
+    quotas = _objects(manifests.of(Kind.QUOTA), generations)
     named = {policy["metadata"]["namespace"] for policy in policies}
     given = {each["metadata"]["name"]: each for each in manifests.of(Kind.NAMESPACE)}
     namespaces = [_namespace(name, given.get(name, {})) for name in sorted(named | given.keys())]
@@ -72,6 +73,7 @@ def world_of(manifests: Manifests, *, secrets: Iterable[Secret], generations: Ge
         World()
         .relist(Kind.POLICY, policies, resource_version=listed)
         .relist(Kind.PROVIDER, providers, resource_version=listed)
+        .relist(Kind.QUOTA, quotas, resource_version=listed)
         .relist(Kind.NAMESPACE, namespaces, resource_version=listed)
         .relist(Kind.SECRET, _secrets(manifests, secrets), resource_version=listed)
     )

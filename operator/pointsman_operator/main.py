@@ -3,17 +3,19 @@
 import asyncio
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import CancelledError
-from datetime import UTC, datetime
 from typing import Any
 
 import structlog
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 
 from pointsman_operator import garbage, security
+from pointsman_operator.budgeting import OWN_KEYS, budgeting
+from pointsman_operator.compile import quota_of
 from pointsman_operator.identity import IdentityMetrics
 from pointsman_operator.logs import configure_logs
 from pointsman_operator.push import Hub, HubMetrics, RelistError
@@ -22,7 +24,6 @@ from pointsman_operator.replication import ReplicationError, replicated
 from pointsman_operator.resources import Kind
 from pointsman_operator.server import Server
 from pointsman_operator.settings import Address, Settings, SettingsError, read_settings
-from pointsman_operator.status import StatusMetrics, StatusWriter
 from pointsman_operator.telemetry import TelemetryServer
 from pointsman_operator.tls import CertificateError, ServingCertificates
 from pointsman_operator.watch import (
@@ -36,6 +37,7 @@ from pointsman_operator.watch import (
 from pointsman_operator.watch.connection import SERVICE_ACCOUNT
 from pointsman_operator.webhooks import Webhooks, census, scan_for, webhooks
 from pointsman_operator.world import Change
+from pointsman_operator.writers import writers
 
 log = structlog.get_logger(__name__)
 
@@ -84,17 +86,26 @@ async def _operate(settings: Settings) -> None:
         certified = proven or settings.webhooks is not None
         addresses: dict[str, str] = {}
         fleet = Fleet(hub, clock=time.monotonic)
-        keeper = Keeper(hub, cluster=cluster, metrics=WatchMetrics(registry), pods=proven)
+        keeper = Keeper(hub, cluster=cluster, metrics=WatchMetrics(registry), pods=proven, own=OWN_KEYS)
         asked = census(settings, hub=hub, registry=registry)
-        writer = StatusWriter(
-            hub,
-            client=cluster,
-            sidecars_in=fleet.sidecars_in,
-            observe=lambda kind, value: keeper.observe(kind, Change.WRITTEN, value),
-            secrets_namespace=settings.namespace,
-            now=lambda: datetime.now(UTC),
-            metrics=StatusMetrics(registry),
+        budgets = budgeting(
+            settings,
+            hub=hub,
+            cluster=cluster,
+            moved=lambda names: written.quotas.look_at(map(quota_of, names)),
+            opened=lambda: written.quotas.begin(),  # noqa: PLW0108 - made below, of the ledger
+            registry=registry,
+        )
+        written = writers(
+            settings,
+            hub=hub,
+            fleet=fleet,
+            cluster=cluster,
+            keeper=keeper,
             census=asked,
+            ledger=budgets.keeper,
+            instance=settings.replicas.name if settings.replicas else socket.gethostname(),
+            registry=registry,
         )
         serving = ServingCertificates()
         certificates = security.certificates(settings, serving=serving, hub=hub, cluster=cluster)
@@ -104,13 +115,16 @@ async def _operate(settings: Settings) -> None:
             settings,
             hub=hub,
             fleet=fleet,
-            writer=writer,
+            writers=written,
             cluster=cluster,
             serving=serving,
             identity_metrics=identity_metrics,
+            binding=budgets.binding,
+            keeper=budgets.keeper,
+            router=budgets.router,
             registry=registry,
         )
-        scan = scan_for(asked, hub=hub, cluster=cluster, writer=writer, replication=replication)
+        scan = scan_for(asked, hub=hub, cluster=cluster, writer=written.statuses, replication=replication)
         admission = (
             webhooks(settings.webhooks, certificates=serving, hub=hub, cluster=cluster, registry=registry)
             if settings.webhooks
@@ -123,7 +137,12 @@ async def _operate(settings: Settings) -> None:
             ready=lambda: "stopping" if stopping.is_set() else _unready(hub, addresses, admission),
         )
         server = Server(
-            hub, identifier=identifier, relist=keeper.relist, replicas=replication.service if replication else None
+            hub,
+            identifier=identifier,
+            relist=keeper.relist,
+            quotas=budgets.service(hub, identifier=identifier),
+            replicas=replication.service if replication else None,
+            ledger=replication.ledger if replication else None,
         )
         try:
             addresses["metrics_listen"] = await _listen("metrics-listen", settings.metrics_listen, telemetry.start)
@@ -135,14 +154,18 @@ async def _operate(settings: Settings) -> None:
                 "listen", settings.listen, lambda address: server.start(address, credentials=credentials)
             )
             if settings.webhooks and admission:
-                start = admission.server.start
-                addresses["webhook_listen"] = await _listen("webhook-listen", settings.webhooks.listen, start)
+                addresses["webhook_listen"] = await _listen(
+                    "webhook-listen", settings.webhooks.listen, admission.server.start
+                )
             log.info("listening", **addresses)
             async with asyncio.TaskGroup() as tasks:
                 running = [
                     tasks.create_task(keeper.run(interval=settings.relist_interval)),
                     tasks.create_task(keeper.follow_secrets()),
-                    tasks.create_task(writer.run()),
+                    tasks.create_task(written.statuses.run()),
+                    tasks.create_task(written.quotas.run()),
+                    tasks.create_task(budgets.keeper.run()),
+                    tasks.create_task(budgets.user_key.run()),
                     tasks.create_task(_announce(hub, server, addresses)),
                     *([tasks.create_task(certificates.run())] if certified else []),
                     *([tasks.create_task(scan.run(interval=settings.relist_interval))] if scan else []),

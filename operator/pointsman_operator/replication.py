@@ -12,8 +12,10 @@ from prometheus_client import CollectorRegistry
 from pointsman_operator.election import Elector, Holder
 from pointsman_operator.identity import IdentityMetrics, Pacer, Reviewer
 from pointsman_operator.push import Hub
+from pointsman_operator.quotas import Binding, Forwarder, Keeper, LedgerService, Router
 from pointsman_operator.replicas import (
     Fleet,
+    HolderLink,
     ReplicaIdentity,
     ReplicasService,
     Reporter,
@@ -24,9 +26,9 @@ from pointsman_operator.replicas import (
     token_in,
 )
 from pointsman_operator.settings import ReplicaSettings, Settings
-from pointsman_operator.status import StatusWriter
 from pointsman_operator.tls import ServingCertificates
 from pointsman_operator.watch import Cluster, ClusterProofs, OwnLease
+from pointsman_operator.writers import Writers
 
 # How long the replica that takes over leaves statuses alone: until the others have found it and said what they know.
 GRACE_SECONDS = 5.0
@@ -54,6 +56,9 @@ class Replication:
         cluster: Cluster,
         serving: ServingCertificates,
         identity_metrics: IdentityMetrics,
+        binding: Binding,
+        keeper: Keeper,
+        router: Router,
         registry: CollectorRegistry,
     ) -> None:
         chance = random.Random()  # noqa: S311 - spreads load, guards nothing
@@ -82,14 +87,31 @@ class Replication:
         self._fleet = fleet
         identity = ReplicaIdentity(reviewer, account=account)
         self.service = ReplicasService(fleet, elector=self._elector, identity=identity)
-        self._reporter = Reporter(
-            hub,
+        self.ledger = LedgerService(
+            keeper,
+            hub=hub,
+            binding=binding,
             elector=self._elector,
-            ca_bundle=lambda: serving.ca_bundle,
-            server_name=server_name,
-            token=token,
-            random=chance.random,
+            identity=identity,
+            proofs=ClusterProofs(cluster),
         )
+
+        def link(event: str) -> HolderLink:
+            return HolderLink(
+                elector=self._elector,
+                ca_bundle=lambda: serving.ca_bundle,
+                server_name=server_name,
+                token=token,
+                random=chance.random,
+                event=event,
+            )
+
+        self._reporter = Reporter(hub, link=link("the holder of the Lease is not reported to"))
+        self._forwarder = Forwarder(
+            link=link("the ledger at the holder of the Lease is not reached"), callers=lambda: router.callers
+        )
+        router.share(self._forwarder, leading=lambda: self._elector.leading)
+        self._follow_with(keeper, router)
         self._spreader = Spreader(hub, totals=self._totals, chance=chance)
         self._grace: asyncio.TimerHandle | None = None
 
@@ -122,11 +144,28 @@ class Replication:
 
         self._elector.subscribe(look)
 
+    def _follow_with(self, keeper: Keeper, router: Router) -> None:
+        """Keep the ledger while this replica leads, from the very moment on: compare-and-swap sees to who was late."""
+        was_leading = False
+
+        def look() -> None:
+            nonlocal was_leading
+            if self._elector.leading != was_leading:
+                was_leading = self._elector.leading
+                if was_leading:
+                    keeper.begin()
+                else:
+                    keeper.pause()
+            router.look()
+
+        self._elector.subscribe(look)
+
     async def run(self) -> None:
-        """Elect, report and spread, until cancelled."""
+        """Elect, report, forward and spread, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._elector.run())
             tasks.create_task(self._reporter.run())
+            tasks.create_task(self._forwarder.run())
             tasks.create_task(self._spreader.run())
 
     async def release(self) -> None:
@@ -142,15 +181,19 @@ def replicated(
     *,
     hub: Hub,
     fleet: Fleet,
-    writer: StatusWriter,
+    writers: Writers,
     cluster: Cluster,
     serving: ServingCertificates,
     identity_metrics: IdentityMetrics,
+    binding: Binding,
+    keeper: Keeper,
+    router: Router,
     registry: CollectorRegistry,
 ) -> Replication | None:
     """What this replica is to the others, and whether it writes; None where it is the only one, which always writes."""
     if settings.replicas is None:
-        writer.begin()
+        writers.begin()
+        keeper.begin()
         return None
     replication = Replication(
         settings.replicas,
@@ -162,8 +205,10 @@ def replicated(
         cluster=cluster,
         serving=serving,
         identity_metrics=identity_metrics,
+        binding=binding,
+        keeper=keeper,
+        router=router,
         registry=registry,
     )
-    replication.follow(begin=writer.begin, pause=writer.pause)
-    fleet.subscribe(writer.sidecars_changed)
+    replication.follow(begin=writers.begin, pause=writers.pause)
     return replication

@@ -1,4 +1,4 @@
-"""The gRPC server: the control service and the replicas' own, beside them health and reflection."""
+"""The gRPC server: control and quotas for sidecars, the replicas' own services, health and reflection."""
 
 import asyncio
 import contextlib
@@ -10,13 +10,23 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health
 from grpc_reflection.v1alpha import reflection
 
-from pointsman_api.v1 import control_pb2, control_pb2_grpc, replicas_pb2, replicas_pb2_grpc
+from pointsman_api.v1 import (
+    control_pb2,
+    control_pb2_grpc,
+    quota_pb2,
+    quota_pb2_grpc,
+    replicas_pb2,
+    replicas_pb2_grpc,
+)
 from pointsman_operator.push import ControlService, Hub, Identifier
+from pointsman_operator.quotas import LedgerService, QuotasService
 from pointsman_operator.replicas import ReplicasService
 from pointsman_operator.settings import Address
 
 _CONTROL = control_pb2.DESCRIPTOR.services_by_name["Control"].full_name
+_QUOTAS = quota_pb2.DESCRIPTOR.services_by_name["Quotas"].full_name
 _REPLICAS = replicas_pb2.DESCRIPTOR.services_by_name["Replicas"].full_name
+_LEDGER = replicas_pb2.DESCRIPTOR.services_by_name["Ledger"].full_name
 _STREAMS_END_SECONDS = 2.0
 _OPTIONS: list[tuple[str, Any]] = [
     # A port that another process has must be an error, and not a share of its connections.
@@ -29,8 +39,8 @@ _OPTIONS: list[tuple[str, Any]] = [
     # Sidecars ask likewise.
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
     ("grpc.keepalive_permit_without_calls", 1),
-    # The largest that a sidecar says is a hello with its labels.
-    ("grpc.max_receive_message_length", 256 * 1024),
+    # The largest that a sidecar says is a declaration of all blocks that it holds: of thousands of users.
+    ("grpc.max_receive_message_length", 4 * 1024 * 1024),
 ]
 
 
@@ -43,18 +53,28 @@ class Server:
         *,
         identifier: Identifier,
         relist: Callable[[], Awaitable[None]],
+        quotas: QuotasService,
         replicas: ReplicasService | None = None,
+        ledger: LedgerService | None = None,
     ) -> None:
         self._service = ControlService(hub, identifier=identifier, relist=relist)
         self._health = health.HealthServicer()
         self._server = grpc.aio.server(options=_OPTIONS)
         control_pb2_grpc.add_ControlServicer_to_server(self._service, self._server)
-        self._replicas = replicas
+        quota_pb2_grpc.add_QuotasServicer_to_server(quotas, self._server)
+        self._closed_first: list[ControlService | QuotasService | ReplicasService | LedgerService]
+        self._closed_first = [self._service, quotas]
         if replicas is not None:
             replicas_pb2_grpc.add_ReplicasServicer_to_server(replicas, self._server)
+            self._closed_first.append(replicas)
+        if ledger is not None:
+            replicas_pb2_grpc.add_LedgerServicer_to_server(ledger, self._server)
+            self._closed_first.append(ledger)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         names = (
             _CONTROL,
+            _QUOTAS,
+            *((_LEDGER,) if ledger else ()),
             *((_REPLICAS,) if replicas else ()),
             health_pb2.DESCRIPTOR.services_by_name["Health"].full_name,
             reflection.SERVICE_NAME,
@@ -86,9 +106,8 @@ class Server:
     async def stop(self) -> None:
         """Send the sidecars away, and close."""
         await self._health.enter_graceful_shutdown()
-        self._service.close()
-        if self._replicas is not None:
-            self._replicas.close()
+        for service in self._closed_first:
+            service.close()
         # gRPC waits for good where somebody connects in the moment that it stops listening.
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._server.stop(_STREAMS_END_SECONDS), _STREAMS_END_SECONDS + 1)

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import os
 import random
+import secrets
 import signal
 import sys
 import time
@@ -20,6 +21,9 @@ from pointsman_sidecar.doors.reading import take_short_turns
 from pointsman_sidecar.doors.status_page import StatusPageError
 from pointsman_sidecar.serving import serving
 from pointsman_sidecar.settings import Settings, SettingsError, parse
+from pointsman_sidecar.spending.exchange import Exchange
+from pointsman_sidecar.spending.journal_file import JournalFile, boot_id
+from pointsman_sidecar.spending.purse import Purse
 from pointsman_sidecar.telemetry import logs
 from pointsman_sidecar.telemetry.metrics import Metrics
 
@@ -48,10 +52,11 @@ async def _run(settings: Settings) -> None:
     log: structlog.stdlib.BoundLogger = structlog.get_logger("pointsman.sidecar")
     metrics = Metrics()
     in_force = InForce()
+    tls = _tls(settings)
     control = ControlStream(
         operator=settings.operator,
         identity=_identity(settings),
-        tls=_tls(settings),
+        tls=tls,
         in_force=in_force,
         store=SnapshotStore(settings.state_dir) if settings.state_dir else None,
         metrics=metrics,
@@ -60,18 +65,36 @@ async def _run(settings: Settings) -> None:
         clock=time.monotonic,
     )
     control.restore()
-    async with serving(
-        in_force=in_force,
+    purse = _purse(settings, log)
+    metrics.watch_quotas(purse.standing)
+    exchange = Exchange(
+        operator=settings.operator,
+        identity=_identity(settings),
+        tls=tls,
+        purse=purse,
         metrics=metrics,
-        listen=settings.listen,
-        http_listen=settings.http_listen,
-        status_listen=settings.status_listen,
-        environment=os.environ,
-        grace=settings.grace,
         log=log,
-        ready=lambda: not stop.is_set(),
-    ) as served:
+        backoff=Backoff(random=random.random),
+        clock=time.monotonic,
+    )
+    # Left last: calls that end while the doors drain are settled before what is left goes back.
+    async with (
+        exchange.closing(),
+        serving(
+            in_force=in_force,
+            metrics=metrics,
+            listen=settings.listen,
+            http_listen=settings.http_listen,
+            status_listen=settings.status_listen,
+            environment=os.environ,
+            grace=settings.grace,
+            log=log,
+            ready=lambda: not stop.is_set(),
+            purse=purse,
+        ) as served,
+    ):
         following = asyncio.create_task(control.run(), name="control stream")
+        exchanging = exchange.start()
         # What there is now stays: it need not be looked through for what can go.
         gc.freeze()
         log.info(
@@ -82,15 +105,27 @@ async def _run(settings: Settings) -> None:
         )
         stopping = asyncio.create_task(stop.wait(), name="stop signal")
         try:
-            # Should the stream's task ever end by itself, the process ends with it rather than serve a frozen policy.
-            await asyncio.wait({following, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            if following.done():
-                await following
+            # Should a stream's task ever end by itself, the process ends with it rather than serve a frozen policy.
+            await asyncio.wait({following, *exchanging, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            for task in (following, *exchanging):
+                if task.done():
+                    await task
         finally:
             following.cancel()
             stopping.cancel()
             await asyncio.gather(following, stopping, return_exceptions=True)
         log.info("stopping", grace_seconds=settings.grace)
+
+
+def _purse(settings: Settings, log: structlog.stdlib.BoundLogger) -> Purse:
+    began = time.time() - time.monotonic()
+    return Purse(
+        clock=lambda: began + time.monotonic(),
+        incarnation=lambda: secrets.token_hex(8),
+        boot=boot_id(),
+        journal=JournalFile(settings.state_dir) if settings.state_dir else None,
+        log=log,
+    )
 
 
 def _identity(settings: Settings) -> control_pb2.ClaimedIdentity | None:

@@ -22,6 +22,7 @@ from pointsman_sidecar.doors.status_page import status_page
 from pointsman_sidecar.ids import new_decision_id
 from pointsman_sidecar.providers.clients import ProviderClients
 from pointsman_sidecar.settings import Address
+from pointsman_sidecar.spending.purse import Purse
 from pointsman_sidecar.telemetry.metrics import Metrics
 from pointsman_sidecar.telemetry.observer import Observer
 from pointsman_sidecar.telemetry.tracing import spans
@@ -52,10 +53,11 @@ async def serving(
     grace: float,
     log: structlog.stdlib.BoundLogger,
     ready: Callable[[], bool] = lambda: True,
+    purse: Purse | None = None,
 ) -> AsyncIterator[Served]:
     """Serve until the context is left; then running answers have `grace` seconds to end.
 
-    Readiness is a local fact: it never waits for the operator.
+    Readiness is a local fact: it never waits for the operator. Without a `purse` there are no budgets.
 
     Raises:
         AddressInUseError, StatusPageError: an address cannot be bound.
@@ -71,6 +73,7 @@ async def serving(
             new_id=new_decision_id,
             clock=time.monotonic,
             random=random.random,
+            purse=purse,
         )
         status_port = await stack.enter_async_context(
             status_page(metrics.registry, host=status_listen.host, port=status_listen.port, ready=ready)

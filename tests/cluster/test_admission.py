@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,7 +61,7 @@ webhooks:
   - operations: [CREATE, UPDATE]
     apiGroups: [pointsman.dev]
     apiVersions: [v1alpha1]
-    resources: [modelproviders, modelroutingpolicies]
+    resources: [modelproviders, modelroutingpolicies, tokenquotas]
   failurePolicy: Ignore
   sideEffects: None
   admissionReviewVersions: [v1]
@@ -284,13 +285,43 @@ def test_a_policy_that_waits_for_its_provider_is_stored_with_a_warning(
     )
 
 
+def test_a_quota_whose_time_zone_or_currency_cannot_be_is_refused(
+    operator: Operator,  # noqa: ARG001 - called by the API server
+    cluster: Cluster,
+) -> None:
+    namespace, name = cluster.namespace("shop"), cluster.unique("openai")
+    price = {"currency": "USD", "input": "0.15", "output": "0.60"}
+    offered = {"name": "gpt-4o-mini", "price": price, "contextWindow": 128000, "maxOutputTokens": 16384}
+    provider = {"allowedNamespaces": {"from": "All"}, "models": [offered]}
+    apply(cluster, "ModelProvider", name, spec=provider)
+    cluster.delete_at_end(f"modelprovider/{name}")
+    money = {"cost": {"amount": "50.00", "currency": "EUR"}}
+    models = [{"providerRef": {"name": name}, "model": "gpt-4o-mini"}]
+
+    def quota(**spec: object) -> CompletedProcess[str]:
+        return apply(cluster, "TokenQuota", "month", namespace=namespace, spec={"window": "Day", **spec})
+
+    # The provider reaches the operator by its watch.
+    deadline = time.monotonic() + 15
+    while (currencies := quota(limit=money, models=models)).returncode == 0 and time.monotonic() < deadline:
+        cluster.kubectl("delete", "tokenquota", "month", "-n", namespace)
+    zone = quota(limit={"tokens": 5}, timeZone="Europe/Atlantis")
+
+    assert 'The TokenQuota "month" is invalid: spec.models[0]: ' in currencies.stderr
+    assert "money in two currencies cannot be added; give the model a quota of its own" in currencies.stderr
+    assert 'The TokenQuota "month" is invalid: spec.timeZone: there is no time zone' in zone.stderr
+
+
+def apply(
+    cluster: Cluster, kind: str, name: str, *, spec: object, namespace: str | None = None
+) -> CompletedProcess[str]:
+    """Apply one of our resources; a refusal is returned."""
+    value = {"apiVersion": "pointsman.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec}
+    return cluster.apply(json.dumps(value), namespace=namespace, check=False)
+
+
 def apply_policy(cluster: Cluster, namespace: str, **spec: object) -> CompletedProcess[str]:
     """Apply a policy whose provider there is not."""
     models = [{"name": "mini", "providerRef": {"name": "nobody"}, "model": "gpt-4o-mini"}]
-    value = {
-        "apiVersion": "pointsman.dev/v1alpha1",
-        "kind": "ModelRoutingPolicy",
-        "metadata": {"name": "support"},
-        "spec": {"models": models, "defaultModel": "mini", **spec},
-    }
-    return cluster.apply(json.dumps(value), namespace=namespace, check=False)
+    given = {"models": models, "defaultModel": "mini", **spec}
+    return apply(cluster, "ModelRoutingPolicy", "support", namespace=namespace, spec=given)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -49,13 +50,13 @@ class App:
     def policy(self, name: str = "support", *, model: str = "gpt-4o-mini", **spec: object) -> None:
         """Apply a policy."""
         models = [{"name": "mini", "providerRef": {"name": self.provider}, "model": model}]
-        self._apply("ModelRoutingPolicy", name, {"models": models, "defaultModel": "mini", **spec})
+        self.apply("ModelRoutingPolicy", name, {"models": models, "defaultModel": "mini", **spec})
 
     def apply_provider(self, **spec: object) -> None:
         """Apply the provider."""
         price = {"currency": "USD", "input": "0.15", "output": "0.60"}
         offered = {"name": "gpt-4o-mini", "price": price, "contextWindow": 128000, "maxOutputTokens": 16384}
-        self._apply("ModelProvider", self.provider, {"allowedNamespaces": {"from": "All"}, "models": [offered], **spec})
+        self.apply("ModelProvider", self.provider, {"allowedNamespaces": {"from": "All"}, "models": [offered], **spec})
         self.cluster.delete_at_end(f"modelprovider/{self.provider}")
 
     def get(self, name: str = "support") -> Json:
@@ -76,7 +77,8 @@ class App:
         """Ready, of the provider."""
         return condition(json.loads(self.cluster.kubectl("get", "mp", self.provider, "-o", "json").stdout), "Ready")
 
-    def _apply(self, kind: str, name: str, spec: object) -> None:
+    def apply(self, kind: str, name: str, spec: object) -> None:
+        """Apply one of our resources."""
         value = {"apiVersion": "pointsman.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec}
         self.cluster.apply(json.dumps(value), namespace=self.namespace)
 
@@ -333,3 +335,31 @@ async def test_after_the_api_server_was_away_changes_arrive_again(
         await stream.no_policy()
 
     assert update.generation == 2
+
+
+def test_kubectl_shows_a_quota_and_an_event_says_when_nothing_is_left(operator: Operator, app: App) -> None:
+    del operator
+    app.apply("TokenQuota", "month", {"window": "Month", "timeZone": "Europe/Berlin", "limit": {"tokens": 50_000_000}})
+    app.apply("TokenQuota", "none", {"window": "Day", "limit": {"cost": {"amount": "0", "currency": "USD"}}})
+
+    def shown() -> list[list[str]]:
+        listed = app.cluster.kubectl("get", "tq", "-n", app.namespace, "--no-headers").stdout
+        # Columns are three spaces apart; the limit holds one.
+        return [re.split(r" {2,}", line)[:5] for line in listed.splitlines()]
+
+    expected = [
+        ["month", "Namespace", "Month", "0%", "50000000 tokens"],
+        ["none", "Namespace", "Day", "100%", "0.00 USD"],
+    ]
+    eventually(shown, lambda found: found == expected)
+
+    def events() -> str:
+        which = "--field-selector=involvedObject.kind=TokenQuota"
+        path = "-o=jsonpath={range .items[*]}{.involvedObject.name}: {.reason}: {.message}{end}"
+        return app.cluster.kubectl("get", "events", which, path, "-n", app.namespace).stdout
+
+    said = "none: Exhausted: Its limit is 0.00 USD: nothing may be spent; raise it; requests are refused"
+    eventually(events, lambda found: found == said)
+    quota = json.loads(app.cluster.kubectl("get", "tq", "none", "-n", app.namespace, "-o", "json").stdout)
+    assert condition(quota, "Ready")[:2] == ("True", "InForce")
+    assert condition(quota, "Exhausted")[:2] == ("True", "NothingToSpend")

@@ -83,7 +83,7 @@ MAY = {
 
 
 @pytest.mark.parametrize("role", MAY)
-def test_kubernetes_own_roles_reach_policies_and_never_providers(installed: Installed, role: str) -> None:
+def test_kubernetes_own_roles_reach_policies_and_never_providers_or_quotas(installed: Installed, role: str) -> None:
     cluster = installed.cluster
     namespace = cluster.namespace("team")
     as_holder = cluster.kubectl_as(cluster.kubeconfig_for("holder", namespace=namespace))
@@ -100,3 +100,4 @@ def test_kubernetes_own_roles_reach_policies_and_never_providers(installed: Inst
     wait_until(lambda: allowed("modelroutingpolicies") == MAY[role], seconds=20, what=f"{role} reaches policies")
     assert not allowed("modelroutingpolicies", "--subresource=status")
     assert not allowed("modelproviders") - MAY["view"]
+    assert allowed("tokenquotas") == MAY["view"]

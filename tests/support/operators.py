@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import grpc
 
-from pointsman_api.v1 import control_pb2, control_pb2_grpc
+from pointsman_api.v1 import control_pb2, control_pb2_grpc, quota_pb2_grpc
 
 _PATIENCE = 5.0
 _STOPS_WITHIN = 1.0
@@ -44,8 +44,11 @@ class Connection:
 class FakeOperator(control_pb2_grpc.ControlServicer):
     """The servicer. Get one, and its address, from `running_operator()`."""
 
-    def __init__(self, *, refuse: grpc.StatusCode | None = None) -> None:
+    def __init__(
+        self, *, refuse: grpc.StatusCode | None = None, quotas: quota_pb2_grpc.QuotasServicer | None = None
+    ) -> None:
         self.refuse = refuse
+        self._quotas = quotas
         self.address = ""
         self.opened: asyncio.Queue[Connection] = asyncio.Queue()
         self._server = grpc.aio.server(options=_OPTIONS)
@@ -53,6 +56,8 @@ class FakeOperator(control_pb2_grpc.ControlServicer):
     async def start(self, *, port: int) -> None:
         """Serve; port 0 takes a free one."""
         control_pb2_grpc.add_ControlServicer_to_server(self, self._server)
+        if self._quotas is not None:
+            quota_pb2_grpc.add_QuotasServicer_to_server(self._quotas, self._server)
         self.address = f"127.0.0.1:{self._server.add_insecure_port(f'127.0.0.1:{port}')}"
         await self._server.start()
 
@@ -90,9 +95,17 @@ class FakeOperator(control_pb2_grpc.ControlServicer):
 
 
 @asynccontextmanager
-async def running_operator(*, port: int = 0, refuse: grpc.StatusCode | None = None) -> AsyncIterator[FakeOperator]:
-    """Serve until the block ends, at which all streams break. Port 0 takes a free one."""
-    operator = FakeOperator(refuse=refuse)
+async def running_operator(
+    *,
+    port: int = 0,
+    refuse: grpc.StatusCode | None = None,
+    quotas: quota_pb2_grpc.QuotasServicer | None = None,
+) -> AsyncIterator[FakeOperator]:
+    """Serve until the block ends, at which all streams break. Port 0 takes a free one.
+
+    Without `quotas`, it is an operator of a version that knows no budgets.
+    """
+    operator = FakeOperator(refuse=refuse, quotas=quotas)
     await operator.start(port=port)
     try:
         yield operator

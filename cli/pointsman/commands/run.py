@@ -10,6 +10,7 @@ from rich.console import Console
 
 from pointsman.commands.loading import good
 from pointsman.errors import Refusal, UserError
+from pointsman.ledgers import StateFolderError
 from pointsman.running import SocketError, Standalone, serve
 from pointsman.worlds import OPERATOR_NAMESPACE, Generations, Pod, Secret, pod_of, world_of
 from pointsman_operator.compile import Compiled, compile_policy, grant_access
@@ -74,6 +75,7 @@ def run(
     http_listen: Address,
     status_listen: Address,
     secrets: Sequence[Secret],
+    state_folder: Path | None,
     environment: Mapping[str, str],
     log_level: str,
     out: Console,
@@ -111,11 +113,12 @@ def run(
         listen=listen,
         http_listen=http_listen,
         status_listen=status_listen,
+        state_folder=state_folder,
         environment=environment,
     )
     try:
         asyncio.run(serve(settings, world=world, reload=reload, announce=announce, log=log))
-    except (AddressInUseError, SocketError, StatusPageError) as error:
+    except (AddressInUseError, SocketError, StateFolderError, StatusPageError) as error:
         raise UserError(str(error)) from error
 
 

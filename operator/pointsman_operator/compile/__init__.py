@@ -5,20 +5,32 @@ differ in their verdict. No I/O, no clock, no randomness, no Kubernetes client a
 """
 
 from pointsman_operator.compile.access import Access, grant_access
+from pointsman_operator.compile.budget_messages import budgets_message
+from pointsman_operator.compile.budgets import Budget, Member, budget_name, budgets_for, quota_of, terms_of, told_anew
 from pointsman_operator.compile.policy import Compiled, compile_policy
 from pointsman_operator.compile.providers import check_provider, secret_problems
+from pointsman_operator.compile.quotas import check_quota
 from pointsman_operator.compile.selection import Claim, claim_of, select
 from pointsman_operator.compile.selectors import matches
 
 __all__ = [
     "Access",
+    "Budget",
     "Claim",
     "Compiled",
+    "Member",
+    "budget_name",
+    "budgets_for",
+    "budgets_message",
     "check_provider",
+    "check_quota",
     "claim_of",
     "compile_policy",
     "grant_access",
     "matches",
+    "quota_of",
     "secret_problems",
     "select",
+    "terms_of",
+    "told_anew",
 ]

@@ -1,7 +1,7 @@
 """A policy and its providers, compiled to a snapshot or refused with reasons."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pointsman_api.v1 import snapshot_pb2 as snapshot
@@ -13,7 +13,7 @@ from pointsman_operator.resources.metadata import Key
 from pointsman_operator.resources.parse import INVALID_SPEC
 from pointsman_operator.resources.policy import ModelRoutingPolicy, Route
 from pointsman_operator.resources.problem import Problem
-from pointsman_operator.resources.provider import ModelProvider, OfferedModel
+from pointsman_operator.resources.provider import ModelProvider
 from pointsman_operator.resources.unreadable import Unreadable
 
 PROVIDER_NOT_FOUND = "ProviderNotFound"
@@ -117,13 +117,14 @@ def _source(
         return Problem(
             path=f"{where}.model",
             reason=MODEL_NOT_FOUND,
-            message=f"ModelProvider {name} has no model {used.model}; it has {_listed(provider.spec.models)}",
+            message=f"ModelProvider {name} has no model {used.model}; "
+            f"it has {listed([each.name for each in provider.spec.models])}",
         )
     return Source(used=used, provider=provider, offered=offered)
 
 
-def _listed(models: tuple[OfferedModel, ...], *, most: int = 10) -> str:
-    names = [model.name for model in models]
+def listed(names: Sequence[str], *, most: int = 10) -> str:
+    """Names in a sentence: the first of them, and how many more there are."""
     rest = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + rest
 

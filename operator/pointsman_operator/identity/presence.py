@@ -72,5 +72,5 @@ class Presence:
             self._metrics.cut_off.inc()
             session.refuse(f"the pod {peer.namespace}/{peer.pod} is gone")
         else:
-            self._hub.identified(session, replace(session.peer, labels=pod.metadata.labels))
+            self._hub.identified(session, replace(session.peer, labels=pod.metadata.labels, workload=pod.workload))
         return True

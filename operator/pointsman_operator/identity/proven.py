@@ -38,6 +38,7 @@ class ProvenIdentity:
             pod=proof.pod.name,
             labels=pod.metadata.labels,
             uid=proof.pod.uid,
+            workload=pod.workload,
             expires=proof.ends,
         )
 

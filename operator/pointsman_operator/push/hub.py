@@ -12,10 +12,11 @@ from pointsman_operator.push.aims import Aims
 from pointsman_operator.push.identity import Peer
 from pointsman_operator.push.index import Index
 from pointsman_operator.push.metrics import HubMetrics
+from pointsman_operator.push.quotas import Quotas
 from pointsman_operator.push.session import LONGEST_REASON, Session
 from pointsman_operator.push.sessions import Sessions, pod_of
 from pointsman_operator.push.verdicts import Verdict, Verdicts
-from pointsman_operator.resources import Key, Kind, ModelProvider, ModelRoutingPolicy, Pod, Unreadable
+from pointsman_operator.resources import Key, Kind, ModelProvider, ModelRoutingPolicy, Pod, TokenQuota, Unreadable
 from pointsman_operator.world import Differences, World, differences
 
 log = structlog.get_logger(__name__)
@@ -27,6 +28,7 @@ class News:
 
     namespaces: frozenset[str]  # of the policies
     providers: frozenset[str]
+    quotas: frozenset[Key] = frozenset()
 
 
 class Hub:
@@ -38,6 +40,7 @@ class Hub:
         self._metrics = metrics
         self._world = World()
         self._verdicts = Verdicts()
+        self._quotas = Quotas()
         self._sessions = Sessions()
         self._pods: Index[Key] = Index()
         self._aims = self._aims_of(self._world)
@@ -59,6 +62,10 @@ class Hub:
     def verdicts_in(self, namespace: str) -> tuple[Verdict, ...]:
         """The verdicts on a namespace's policies."""
         return self._verdicts.within(namespace)
+
+    def quotas_in(self, namespace: str) -> tuple[TokenQuota | Unreadable, ...]:
+        """The quotas of a namespace."""
+        return self._quotas.within(namespace)
 
     def sidecars(self) -> tuple[Session, ...]:
         """The connected sidecars, for looking at."""
@@ -83,6 +90,9 @@ class Hub:
         difference = differences(self._world, world)
         self._world = world
         self._aims = self._aims_of(world)
+        quotas = self._quotas.touched(difference)
+        self._quotas.update(difference, world=world)
+        quotas |= self._quotas.touched(difference) | difference.quota_objects
         touched = self._verdicts.touched(difference)
         self._metrics.compile_failures.inc(self._verdicts.update(touched, world=world))
         self._metrics.policies.labels(compiles="true").set(self._verdicts.compiling)
@@ -104,6 +114,7 @@ class Hub:
         self._tell(
             namespaces=namespaces | {key.namespace for key in difference.policy_objects | difference.pods},
             providers=providers | {key.name for key in difference.provider_objects},
+            quotas=quotas,
         )
 
     def trust(self, ca_bundle: bytes) -> None:
@@ -198,7 +209,7 @@ class Hub:
         if (pod := self._seen(session)) is None:
             self.doubt(session)
         else:
-            self.identified(session, replace(session.peer, labels=pod.metadata.labels))
+            self.identified(session, replace(session.peer, labels=pod.metadata.labels, workload=pod.workload))
 
     def _aims_of(self, world: World) -> Aims:
         return Aims(world, verdicts=self._verdicts, secrets_namespace=self._secrets_namespace)
@@ -231,7 +242,9 @@ class Hub:
             return False
         return known.metadata.generation >= version.generation
 
-    def _tell(self, *, namespaces: Iterable[str], providers: Iterable[str] = ()) -> None:
-        news = News(namespaces=frozenset(namespaces), providers=frozenset(providers))
+    def _tell(
+        self, *, namespaces: Iterable[str], providers: Iterable[str] = (), quotas: frozenset[Key] = frozenset()
+    ) -> None:
+        news = News(namespaces=frozenset(namespaces), providers=frozenset(providers), quotas=quotas)
         for listener in self._listeners:
             listener(news)

@@ -26,14 +26,15 @@ class IdentityUnavailableError(Exception):
 class Peer:
     """The pod that a sidecar is in.
 
-    `uid` tells it from another pod of the same name; empty where it is only claimed. `expires` is when what proves it
-    ends, in seconds since 1970.
+    `uid` tells it from another pod of the same name; empty where it is only claimed. `workload` is what it is part of,
+    such as Deployment/web. `expires` is when what proves it ends, in seconds since 1970.
     """
 
     namespace: str
     pod: str
     labels: Mapping[str, str]
     uid: str = ""
+    workload: str = ""
     expires: float = math.inf
 
 
@@ -63,7 +64,12 @@ class ClaimedIdentity:
             raise UnidentifiedError(f"the claimed pod {claimed.pod[:253]!r} cannot be the name of a pod")
         if len(claimed.labels) > _MOST_LABELS:
             raise UnidentifiedError(f"the claimed pod has more than {_MOST_LABELS} labels")
-        return Peer(namespace=claimed.namespace, pod=claimed.pod, labels=dict(claimed.labels))
+        return Peer(
+            namespace=claimed.namespace,
+            pod=claimed.pod,
+            labels=dict(claimed.labels),
+            workload=f"Pod/{claimed.pod}",
+        )
 
     async def renew(self, peer: Peer, token: str) -> Peer:  # noqa: ARG002 - the protocol's signature
         """Return the pod as it was: a claim has no end."""

@@ -7,12 +7,14 @@ many; `Spreader` sends them away, so that they come to another replica.
 
 from pointsman_operator.replicas.fleet import Fleet, Totals
 from pointsman_operator.replicas.identity import ReplicaIdentity, account_of
-from pointsman_operator.replicas.reporter import Reporter, TokenUnreadableError, token_in
+from pointsman_operator.replicas.link import HolderLink, TokenUnreadableError
+from pointsman_operator.replicas.reporter import Reporter, token_in
 from pointsman_operator.replicas.service import ReplicasService
 from pointsman_operator.replicas.spreading import Spreader, drain
 
 __all__ = [
     "Fleet",
+    "HolderLink",
     "ReplicaIdentity",
     "ReplicasService",
     "Reporter",

@@ -1,7 +1,6 @@
 """The `Replicas` service: the other replicas' streams, at the one that holds the Lease."""
 
 import asyncio
-import contextlib
 import time
 from collections.abc import AsyncIterator, Callable
 
@@ -11,14 +10,13 @@ import structlog
 from pointsman_api.v1 import replicas_pb2 as pb
 from pointsman_api.v1 import replicas_pb2_grpc
 from pointsman_operator.election import Elector
-from pointsman_operator.push import IdentityUnavailableError, UnidentifiedError
+from pointsman_operator.replicas.admitting import admitted
 from pointsman_operator.replicas.fleet import EXPIRES_SECONDS, Fleet, Totals
 from pointsman_operator.replicas.identity import ReplicaIdentity
 from pointsman_operator.replicas.reports import read_pod, read_state
 
 log = structlog.get_logger(__name__)
 
-HELLO_SECONDS = 10.0
 # How often a replica is told of totals that changed.
 TOTALS_SECONDS = 1.0
 
@@ -46,15 +44,7 @@ class ReplicasService(replicas_pb2_grpc.ReplicasServicer):
         self, request_iterator: AsyncIterator[pb.ReportRequest], context: _Context
     ) -> None:
         """Hear one replica until it goes."""
-        if not self._elector.leading:
-            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, "this replica does not hold the Lease")
-        hello = await self._hello(request_iterator, context)
-        try:
-            expiry = await self._identity.expiry(hello.token)
-        except UnidentifiedError as error:
-            await context.abort(grpc.StatusCode.UNAUTHENTICATED, str(error))
-        except IdentityUnavailableError as error:
-            await context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
+        hello, expiry = await admitted(request_iterator, context, elector=self._elector, identity=self._identity)
         ending = self._ending
         stream = self._fleet.join(hello.replica)
         log.info("replica reports", replica=hello.replica)
@@ -77,15 +67,6 @@ class ReplicasService(replicas_pb2_grpc.ReplicasServicer):
             await context.abort(grpc.StatusCode.UNAVAILABLE, "this replica no longer holds the Lease, or is stopping")
         if expiry <= self._now():
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, "the token has expired; report again with a fresh one")
-
-    async def _hello(self, requests: AsyncIterator[pb.ReportRequest], context: _Context) -> pb.ReplicaHello:
-        first = None
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(HELLO_SECONDS):
-                first = await anext(requests, None)
-        if first is None or not first.hello.replica:
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the first message must be a hello with a name")
-        return first.hello
 
     async def _read(self, requests: AsyncIterator[pb.ReportRequest], replica: str, stream: int) -> None:
         async for request in requests:

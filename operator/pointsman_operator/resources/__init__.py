@@ -15,11 +15,13 @@ from pointsman_operator.resources.parse import (
     parse_pod,
     parse_policy,
     parse_provider,
+    parse_quota,
     parse_secret,
 )
 from pointsman_operator.resources.policy import ModelRoutingPolicy
 from pointsman_operator.resources.problem import Problem
 from pointsman_operator.resources.provider import ModelProvider
+from pointsman_operator.resources.quota import TokenQuota
 from pointsman_operator.resources.selector import LabelSelector
 from pointsman_operator.resources.unreadable import Unreadable
 
@@ -35,6 +37,7 @@ __all__ = [
     "Pod",
     "Problem",
     "Secret",
+    "TokenQuota",
     "Unreadable",
     "has_ended",
     "parse_metadata",
@@ -42,5 +45,6 @@ __all__ = [
     "parse_pod",
     "parse_policy",
     "parse_provider",
+    "parse_quota",
     "parse_secret",
 ]

@@ -11,6 +11,7 @@ class Kind(StrEnum):
 
     POLICY = "ModelRoutingPolicy"
     PROVIDER = "ModelProvider"
+    QUOTA = "TokenQuota"
     NAMESPACE = "Namespace"
     SECRET = "Secret"  # noqa: S105 - a kind, no secret
     POD = "Pod"
@@ -26,4 +27,4 @@ INJECT_LABEL = f"{GROUP}/inject"
 # Kubernetes' own, of a pod that shows a file of its node to the API server.
 MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
 
-PLURALS = {Kind.POLICY: "modelroutingpolicies", Kind.PROVIDER: "modelproviders"}
+PLURALS = {Kind.POLICY: "modelroutingpolicies", Kind.PROVIDER: "modelproviders", Kind.QUOTA: "tokenquotas"}

@@ -17,12 +17,13 @@ class Namespace:
 class Pod:
     """A pod: its labels decide which policy is for it.
 
-    `injection` is what it was given, as its annotation says; empty where it was given nothing. `leaving` pods are being
-    deleted, and a `mirror` runs as a file of its node says.
+    `injection` is what it was given, as its annotation says; empty where it was given nothing. `workload` is what it is
+    part of, such as Deployment/web. `leaving` pods are being deleted, and a `mirror` runs as a file of its node says.
     """
 
     metadata: Metadata
     injection: str = ""
+    workload: str = ""
     leaving: bool = False
     mirror: bool = False
 

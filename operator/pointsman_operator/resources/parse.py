@@ -14,12 +14,14 @@ from pointsman_operator.resources.objects import Namespace, Pod, Secret
 from pointsman_operator.resources.policy import ModelRoutingPolicy
 from pointsman_operator.resources.problem import Problem
 from pointsman_operator.resources.provider import ModelProvider
+from pointsman_operator.resources.quota import TokenQuota
 from pointsman_operator.resources.unreadable import Unreadable
+from pointsman_operator.resources.workloads import workload_of
 
 INVALID_SPEC = "InvalidSpec"
 _ENDED = {"Succeeded", "Failed"}
 
-_Resource = TypeVar("_Resource", ModelRoutingPolicy, ModelProvider)
+_Resource = TypeVar("_Resource", ModelRoutingPolicy, ModelProvider, TokenQuota)
 
 
 class MalformedObjectError(Exception):
@@ -49,6 +51,11 @@ def parse_provider(value: Mapping[str, Any]) -> ModelProvider | Unreadable:
     return _parse(ModelProvider, value)
 
 
+def parse_quota(value: Mapping[str, Any]) -> TokenQuota | Unreadable:
+    """Read a TokenQuota."""
+    return _parse(TokenQuota, value)
+
+
 def parse_namespace(value: Mapping[str, Any]) -> Namespace:
     """Read a Namespace."""
     return Namespace(metadata=parse_metadata(value))
@@ -61,6 +68,7 @@ def parse_pod(value: Mapping[str, Any]) -> Pod:
     return Pod(
         metadata=metadata,
         injection=annotations.get(INJECTION_ANNOTATION, ""),
+        workload=workload_of(value["metadata"]),
         leaving=value["metadata"].get("deletionTimestamp") is not None,
         mirror=MIRROR_ANNOTATION in annotations,
     )

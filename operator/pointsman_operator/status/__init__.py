@@ -1,13 +1,17 @@
 """What `kubectl get` shows: conditions and counts.
 
-`conditions`, `pods`, `policies`, `providers` and `views` are pure: from what is known to the status that should stand
-there. `Census` knows the pods that asked for a sidecar, and counts them for Prometheus.
-`StatusWriter` does the I/O: it writes where the two differ, and nowhere else.
+`amounts`, `conditions`, `pods`, `policies`, `providers`, `quotas`, `quota_events` and `views` are pure: from what is
+known to the status that should stand there. `Census` knows the pods that asked for a sidecar, and counts them for
+Prometheus, as `QuotaGauges` does what statuses say of budgets.
+`StatusWriter` and `QuotaWriter` do the I/O: they write where the two differ, and nowhere else.
 """
 
 from pointsman_operator.status.census import Census
 from pointsman_operator.status.policies import PolicyView, SidecarView, policy_status
 from pointsman_operator.status.providers import provider_status
+from pointsman_operator.status.quota_metrics import QuotaGauges
+from pointsman_operator.status.quota_writer import EventError, Ledger, QuotaWriter
+from pointsman_operator.status.quotas import Standing, standings_in
 from pointsman_operator.status.views import views_of
 from pointsman_operator.status.writer import (
     StatusConflictError,
@@ -18,13 +22,19 @@ from pointsman_operator.status.writer import (
 
 __all__ = [
     "Census",
+    "EventError",
+    "Ledger",
     "PolicyView",
+    "QuotaGauges",
+    "QuotaWriter",
     "SidecarView",
+    "Standing",
     "StatusConflictError",
     "StatusMetrics",
     "StatusUnavailableError",
     "StatusWriter",
     "policy_status",
     "provider_status",
+    "standings_in",
     "views_of",
 ]

@@ -26,7 +26,7 @@ from pointsman_operator.resources.kinds import (
     PLURALS,
     VERSION,
 )
-from pointsman_operator.status import StatusConflictError, StatusUnavailableError
+from pointsman_operator.status import EventError, StatusConflictError, StatusUnavailableError
 from pointsman_operator.watch.connection import Connector, NoConnectionError
 from pointsman_operator.world import Change
 
@@ -47,7 +47,7 @@ _JSON = "application/json"
 # Of a pod, which is large, only who it is.
 METADATA_ONLY = f"{_JSON};as=PartialObjectMetadata;g=meta.k8s.io;v=v1,{_JSON}"
 _METADATA_LIST = f"{_JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,{_JSON}"
-_POD_METADATA = ("name", "namespace", "uid", "resourceVersion", "labels", "deletionTimestamp")
+_POD_METADATA = ("name", "namespace", "uid", "resourceVersion", "labels", "ownerReferences", "deletionTimestamp")
 _POD_ANNOTATIONS = (INJECTION_ANNOTATION, MIRROR_ANNOTATION)
 _CONTENT = {"PATCH": "application/merge-patch+json", "POST": _JSON}
 _CHANGES = {"BOOKMARK": None, "DELETED": Change.DELETED}
@@ -80,6 +80,7 @@ class Cluster:
         self._collections = {
             Kind.POLICY: f"{group}/{PLURALS[Kind.POLICY]}",
             Kind.PROVIDER: f"{group}/{PLURALS[Kind.PROVIDER]}",
+            Kind.QUOTA: f"{group}/{PLURALS[Kind.QUOTA]}",
             Kind.NAMESPACE: "/api/v1/namespaces",
             Kind.SECRET: f"/api/v1/namespaces/{secrets_namespace}/secrets",
             Kind.POD: "/api/v1/pods",
@@ -165,6 +166,15 @@ class Cluster:
                 raise StatusConflictError(str(error)) from error
             raise StatusUnavailableError(str(error)) from error
         return written
+
+    async def create_event(self, value: Mapping[str, Any]) -> None:
+        """Make an Event of events.k8s.io, unless there is one of that name."""
+        path = f"/apis/events.k8s.io/v1/namespaces/{value['metadata']['namespace']}/events"
+        try:
+            await self.ask("POST", path, body=value)
+        except ClusterError as error:
+            if error.status != HTTPStatus.CONFLICT:
+                raise EventError(str(error)) from error
 
     async def ask(
         self,

@@ -49,17 +49,27 @@ class WatchMetrics:
 class Keeper:
     """Belongs to the hub's event loop; other threads come in through `call_soon_threadsafe`.
 
-    `pods` says whether pods are listed too: who believes what sidecars claim has no use for them.
+    `pods` says whether pods are listed too: who believes what sidecars claim has no use for them. `own` are keys of the
+    operator's own Secrets, by name and key, that are kept beside those that providers refer to.
     """
 
-    def __init__(self, hub: Hub, *, cluster: Cluster, metrics: WatchMetrics, pods: bool = False) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        *,
+        cluster: Cluster,
+        metrics: WatchMetrics,
+        pods: bool = False,
+        own: frozenset[tuple[str, str]] = frozenset(),
+    ) -> None:
         self._hub = hub
-        self._kinds = (*((Kind.POD,) if pods else ()), Kind.NAMESPACE, Kind.PROVIDER, Kind.POLICY)
+        self._own = own
+        self._kinds = (*((Kind.POD,) if pods else ()), Kind.NAMESPACE, Kind.PROVIDER, Kind.POLICY, Kind.QUOTA)
         self._cluster = cluster
         self._metrics = metrics
         self._world = World()
         self._kept = frozenset[tuple[str, str]]()
-        self._referring, self._referred = self._world.providers, frozenset[tuple[str, str]]()
+        self._referring, self._referred = self._world.providers, own
         self._settling: asyncio.Task[None] | None = None
         self._running: asyncio.Task[None] | None = None
         self._next: asyncio.Task[None] | None = None
@@ -194,10 +204,10 @@ class Keeper:
         return listing
 
     def _references(self) -> frozenset[tuple[str, str]]:
-        """The Secrets' names and keys that providers refer to, gathered anew only when a provider changed."""
+        """The Secrets' names and keys that are of use, gathered anew only when a provider changed."""
         providers = self._world.providers
         if self._referring is not providers:
-            self._referring, self._referred = providers, referenced_keys(providers.values())
+            self._referring, self._referred = providers, referenced_keys(providers.values()) | self._own
         return self._referred
 
     def _hand_over(self) -> None:

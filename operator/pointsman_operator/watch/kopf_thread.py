@@ -27,7 +27,7 @@ _PODS = ("", "v1", "pods")
 
 
 class KopfThread:
-    """Watches policies, providers, namespaces and, where it is told to, pods with a sidecar; until stopped.
+    """Watches policies, providers, quotas, namespaces and, where it is told to, pods with a sidecar; until stopped.
 
     `deliver` is called in the thread with each object. No change means that the object was listed: kopf begins anew
     with a list where a stream was interrupted too long, and says nothing then of what was deleted meanwhile. `prepare`

@@ -4,7 +4,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from pointsman_operator.resources import Key, ModelProvider, ModelRoutingPolicy, Namespace, Pod, Secret, Unreadable
+from pointsman_operator.resources import (
+    Key,
+    ModelProvider,
+    ModelRoutingPolicy,
+    Namespace,
+    Pod,
+    Secret,
+    TokenQuota,
+    Unreadable,
+)
 from pointsman_operator.world.persistent import PersistentMap
 from pointsman_operator.world.world import World
 
@@ -15,17 +24,19 @@ T = TypeVar("T")
 class Differences:
     """The keys at which two worlds differ.
 
-    `policies`, `providers`, `namespaces`, `secrets` and `pods` differ in what they say; `policy_objects` and
-    `provider_objects` in anything, such as the status that the operator itself wrote.
+    `policies`, `providers`, `quotas`, `namespaces`, `secrets` and `pods` differ in what they say; `policy_objects`,
+    `provider_objects` and `quota_objects` in anything, such as the status that the operator itself wrote.
     """
 
     policies: frozenset[Key]
     providers: frozenset[Key]
+    quotas: frozenset[Key]
     namespaces: frozenset[Key]
     secrets: frozenset[Key]
     pods: frozenset[Key]
     policy_objects: frozenset[Key]
     provider_objects: frozenset[Key]
+    quota_objects: frozenset[Key]
 
 
 def differences(before: World, after: World) -> Differences:
@@ -33,11 +44,13 @@ def differences(before: World, after: World) -> Differences:
     return Differences(
         policies=_telling(before.policies, after.policies, _same_spec),
         providers=_telling(before.providers, after.providers, _same_spec),
+        quotas=_telling(before.quotas, after.quotas, _same_spec),
         namespaces=_telling(before.namespaces, after.namespaces, _same_labels),
         secrets=_telling(before.secrets, after.secrets, _same_data),
         pods=_telling(before.pods, after.pods, _same_pod),
         policy_objects=frozenset(after.policies.changed(before.policies)),
         provider_objects=frozenset(after.providers.changed(before.providers)),
+        quota_objects=frozenset(after.quotas.changed(before.quotas)),
     )
 
 
@@ -51,9 +64,10 @@ def _telling(
     )
 
 
-def _same_spec(
-    one: ModelRoutingPolicy | ModelProvider | Unreadable, other: ModelRoutingPolicy | ModelProvider | Unreadable
-) -> bool:
+_Specified = ModelRoutingPolicy | ModelProvider | TokenQuota | Unreadable
+
+
+def _same_spec(one: _Specified, other: _Specified) -> bool:
     return (
         one.metadata.uid == other.metadata.uid
         and one.metadata.generation == other.metadata.generation
@@ -69,7 +83,7 @@ def _same_pod(one: Pod, other: Pod) -> bool:
     return (
         one.metadata.uid == other.metadata.uid
         and one.metadata.labels == other.metadata.labels
-        and (one.injection, one.leaving) == (other.injection, other.leaving)
+        and (one.injection, one.workload, one.leaving) == (other.injection, other.workload, other.leaving)
     )
 
 

@@ -14,6 +14,7 @@ from pointsman_operator.resources import (
     Namespace,
     Pod,
     Secret,
+    TokenQuota,
     Unreadable,
     has_ended,
     parse_metadata,
@@ -21,13 +22,16 @@ from pointsman_operator.resources import (
     parse_pod,
     parse_policy,
     parse_provider,
+    parse_quota,
     parse_secret,
 )
 from pointsman_operator.world.persistent import PersistentMap
 from pointsman_operator.world.shelf import Shelf
 
-T = TypeVar("T", ModelRoutingPolicy | Unreadable, ModelProvider | Unreadable, Namespace, Secret, Pod)
-Resource = ModelRoutingPolicy | ModelProvider | Unreadable | Namespace | Secret | Pod
+T = TypeVar(
+    "T", ModelRoutingPolicy | Unreadable, ModelProvider | Unreadable, TokenQuota | Unreadable, Namespace, Secret, Pod
+)
+Resource = ModelRoutingPolicy | ModelProvider | TokenQuota | Unreadable | Namespace | Secret | Pod
 
 
 class Change(StrEnum):
@@ -43,6 +47,7 @@ class World:
 
     policy_shelf: Shelf[ModelRoutingPolicy | Unreadable] = field(default_factory=Shelf)
     provider_shelf: Shelf[ModelProvider | Unreadable] = field(default_factory=Shelf)
+    quota_shelf: Shelf[TokenQuota | Unreadable] = field(default_factory=Shelf)
     namespace_shelf: Shelf[Namespace] = field(default_factory=Shelf)
     secret_shelf: Shelf[Secret] = field(default_factory=Shelf)
     pod_shelf: Shelf[Pod] = field(default_factory=Shelf)
@@ -53,7 +58,7 @@ class World:
 
         But for pods: not all of them are watched, and some operators watch none.
         """
-        shelves = (self.policy_shelf, self.provider_shelf, self.namespace_shelf, self.secret_shelf)
+        shelves = (self.policy_shelf, self.provider_shelf, self.quota_shelf, self.namespace_shelf, self.secret_shelf)
         return all(shelf.listed is not None for shelf in shelves)
 
     @property
@@ -65,6 +70,11 @@ class World:
     def providers(self) -> PersistentMap[Key, ModelProvider | Unreadable]:
         """The providers by name; their namespace is empty."""
         return self.provider_shelf.objects
+
+    @property
+    def quotas(self) -> PersistentMap[Key, TokenQuota | Unreadable]:
+        """The quotas by namespace and name."""
+        return self.quota_shelf.objects
 
     @property
     def namespaces(self) -> PersistentMap[Key, Namespace]:
@@ -91,6 +101,7 @@ class World:
         shelves = {
             Kind.POLICY: self.policy_shelf.listed,
             Kind.PROVIDER: self.provider_shelf.listed,
+            Kind.QUOTA: self.quota_shelf.listed,
             Kind.NAMESPACE: self.namespace_shelf.listed,
             Kind.SECRET: self.secret_shelf.listed,
             Kind.POD: self.pod_shelf.listed,
@@ -106,6 +117,9 @@ class World:
             case Kind.PROVIDER:
                 providers = _observed(self.provider_shelf, change, value, parse_provider)
                 return self if providers is self.provider_shelf else replace(self, provider_shelf=providers)
+            case Kind.QUOTA:
+                quotas = _observed(self.quota_shelf, change, value, parse_quota)
+                return self if quotas is self.quota_shelf else replace(self, quota_shelf=quotas)
             case Kind.NAMESPACE:
                 namespaces = _observed(self.namespace_shelf, change, value, parse_namespace)
                 return self if namespaces is self.namespace_shelf else replace(self, namespace_shelf=namespaces)
@@ -128,6 +142,8 @@ class World:
                 return _read(self.policy_shelf, value, parse_policy)
             case Kind.PROVIDER:
                 return _read(self.provider_shelf, value, parse_provider)
+            case Kind.QUOTA:
+                return _read(self.quota_shelf, value, parse_quota)
             case Kind.NAMESPACE:
                 return _read(self.namespace_shelf, value, parse_namespace)
             case Kind.SECRET:
@@ -156,6 +172,8 @@ class World:
                 return replace(self, policy_shelf=self.policy_shelf.relist(listed, version=version))
             case Kind.PROVIDER:
                 return replace(self, provider_shelf=self.provider_shelf.relist(listed, version=version))
+            case Kind.QUOTA:
+                return replace(self, quota_shelf=self.quota_shelf.relist(listed, version=version))
             case Kind.NAMESPACE:
                 return replace(self, namespace_shelf=self.namespace_shelf.relist(listed, version=version))
             case Kind.SECRET:

@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
+from pointsman_api.v1 import decision_pb2
+from pointsman_sidecar.completing.paying import Paying
 from pointsman_sidecar.completing.racing import Gate
 from pointsman_sidecar.completing.relaying import readable, relay, stream_patience
 from pointsman_sidecar.completing.served import Serving, Sink
@@ -29,11 +31,18 @@ class Attempts:
     """Makes calls."""
 
     def __init__(
-        self, *, in_force: InForce, clients: ProviderClients, health: Health, clock: Callable[[], float]
+        self,
+        *,
+        in_force: InForce,
+        clients: ProviderClients,
+        health: Health,
+        paying: Paying,
+        clock: Callable[[], float],
     ) -> None:
         self._in_force = in_force
         self._clients = clients
         self._health = health
+        self._paying = paying
         self._clock = clock
 
     async def whole(self, serving: Serving[_Answer, Any], attempt: Attempt, gate: Gate) -> _Answer:
@@ -41,7 +50,16 @@ class Attempts:
 
         Raises:
             ProviderFailure: there is none.
+            ShortError: no budget is left for it.
         """
+        payment = await self._paying.reserve(serving, attempt)
+        try:
+            return await self._whole(serving, attempt, gate)
+        finally:
+            if payment is not None:
+                self._paying.settle(payment, attempt)
+
+    async def _whole(self, serving: Serving[_Answer, Any], attempt: Attempt, gate: Gate) -> _Answer:
         timeouts = serving.progress.policy.timeouts
         with self._recorded(serving, attempt, gate, streams=False):
             provider, api_key = self._access(serving, attempt.step)
@@ -65,7 +83,18 @@ class Attempts:
 
         Raises:
             ProviderFailure: there is none, or, with the outcome CUT, no more of it.
+            ShortError: no budget is left for it.
         """
+        payment = await self._paying.reserve(serving, attempt)
+        try:
+            await self._streamed(serving, attempt, gate, sink=sink)
+        finally:
+            if payment is not None:
+                self._paying.settle(payment, attempt)
+
+    async def _streamed(
+        self, serving: Serving[Any, _Chunk], attempt: Attempt, gate: Gate, *, sink: Sink[_Chunk]
+    ) -> None:
         timeouts = serving.progress.policy.timeouts
         with self._recorded(serving, attempt, gate, streams=True):
             provider, api_key = self._access(serving, attempt.step)
@@ -180,11 +209,21 @@ def _blamed(serving: Serving[Any, Any], attempt: Attempt) -> Outcome | None:
 
 
 def _body(serving: Serving[Any, Any], attempt: Attempt, *, stream: bool) -> bytes:
-    model, cap = attempt.step.model, serving.progress.policy.max_output_tokens
+    model, cap = attempt.step.model, attempt.cap
     sent = serving.form.provider_request(serving.features, model=model, policy_cap=cap, stream=stream)
     attempt.changes = sent.changes
+    if attempt.capped_by:
+        attempt.changes = tuple(_said_by(each, attempt) for each in sent.changes)
     attempt.most = most_usage(model, serving.features, policy_cap=cap)
     return sent.body
+
+
+def _said_by(change: decision_pb2.Change, attempt: Attempt) -> decision_pb2.Change:
+    """The change, for the reason that it has where budgets cap the answer."""
+    if change.sent != str(attempt.cap):
+        return change
+    why = f"{attempt.capped_by} is so far spent that an answer has at most {attempt.cap:,} tokens"
+    return decision_pb2.Change(field=change.field, requested=change.requested, sent=change.sent, message=why)
 
 
 @asynccontextmanager

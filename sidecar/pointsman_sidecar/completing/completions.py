@@ -8,7 +8,9 @@ from typing import Any, TypeVar
 from pointsman_api.v1 import completions_pb2
 from pointsman_sidecar.completing.attempts import Attempts
 from pointsman_sidecar.completing.deciding import decide, policy_of
+from pointsman_sidecar.completing.failures import unplannable, untold
 from pointsman_sidecar.completing.limiting import Limiter
+from pointsman_sidecar.completing.paying import Paying, UntoldError
 from pointsman_sidecar.completing.served import Answered, Caller, Serving, Sink
 from pointsman_sidecar.completing.trying import Trying
 from pointsman_sidecar.contract.decisions import decision
@@ -18,8 +20,9 @@ from pointsman_sidecar.contract.forms import Form
 from pointsman_sidecar.control.in_force import InForce
 from pointsman_sidecar.providers.clients import ProviderClients
 from pointsman_sidecar.resilience.health import Health
-from pointsman_sidecar.routing.plan import Ejected
+from pointsman_sidecar.routing.plan import Ejected, PlanError
 from pointsman_sidecar.routing.policy import Model, Policy
+from pointsman_sidecar.spending.purse import Purse
 from pointsman_sidecar.telemetry.observer import Observer
 
 __all__ = ["Answered", "Caller", "Completions", "Sink"]
@@ -40,6 +43,7 @@ class Completions:
         new_id: Callable[[], str],
         clock: Callable[[], float],
         random: Callable[[], float],
+        purse: Purse | None = None,
     ) -> None:
         self._in_force = in_force
         self._observer = observer
@@ -47,8 +51,11 @@ class Completions:
         self._clock = clock
         self._health = Health()
         self._limiter = Limiter(clock=clock)
-        self._attempts = Attempts(in_force=in_force, clients=clients, health=self._health, clock=clock)
-        self._trying = Trying(health=self._health, clock=clock, random=random)
+        self._paying = Paying(purse, refused=observer.short_of_quota)
+        self._attempts = Attempts(
+            in_force=in_force, clients=clients, health=self._health, paying=self._paying, clock=clock
+        )
+        self._trying = Trying(health=self._health, paying=self._paying, clock=clock, random=random)
 
     async def complete(self, form: Form[_Answer, Any], *, caller: Caller) -> Answered[_Answer]:
         """The whole answer.
@@ -58,6 +65,7 @@ class Completions:
         """
         with self._serving(form, caller) as serving:
             async with serving.total, self._limiter.turn(serving):
+                await self._begin(serving)
                 content = await self._trying.answer(
                     serving, lambda attempt, gate: self._attempts.whole(serving, attempt, gate), streams=False
                 )
@@ -71,6 +79,7 @@ class Completions:
         """
         with self._serving(form, caller) as serving:
             async with serving.total, self._limiter.turn(serving):
+                await self._begin(serving)
                 await self._trying.answer(
                     serving,
                     lambda attempt, gate: self._attempts.streamed(serving, attempt, gate, sink=sink),
@@ -85,6 +94,10 @@ class Completions:
             CompletionError: nothing would be; it says why.
         """
         progress, features = decide(form, in_force=self._in_force, new_id=self._new_id, ejected=self._ejected)
+        try:
+            self._paying.degrade(progress, features)
+        except PlanError as error:
+            raise unplannable(error) from error
         return explanation(progress, features)
 
     def models(self) -> tuple[Model, ...]:
@@ -100,6 +113,17 @@ class Completions:
         """How large a request the policy in force allows; without one, none is served."""
         policy = self._in_force.policy
         return 0 if policy is None else policy.max_request_bytes
+
+    async def _begin(self, serving: Serving[Any, Any]) -> None:
+        if not self._in_force.access:
+            # No call will be made, so there is nothing to pay.
+            return
+        try:
+            await self._paying.begin(serving)
+        except PlanError as error:
+            raise unplannable(error) from error
+        except UntoldError as error:
+            raise untold(decision(serving.progress)) from error
 
     @contextmanager
     def _serving(self, form: Form[_Answer, _Chunk], caller: Caller) -> Iterator[Serving[_Answer, _Chunk]]:

@@ -3,11 +3,22 @@
 from collections import Counter
 from collections.abc import Sequence
 
+from google.protobuf.timestamp_pb2 import Timestamp
+
 from pointsman_api.v1 import decision_pb2
 from pointsman_sidecar.contract.errors import CompletionError, Kind
 from pointsman_sidecar.providers.outcomes import Outcome, ProviderFailure
+from pointsman_sidecar.quota.budgets import Budget, Unit
+from pointsman_sidecar.quota.outcomes import Cause, Shortage
 from pointsman_sidecar.routing.plan import NoCapableModelError, PlanError, Step
 
+# How soon it is worth to ask again where the ledger did not answer, in seconds.
+_ASK_AGAIN = 1.0
+_AWAY = {
+    Cause.ASKED: "the ledger has not answered in time",
+    Cause.UNANSWERED: "the ledger does not answer",
+    Cause.CROWDED: "more users are served at once than it keeps budgets of",
+}
 # OpenAI's word for a request that is longer than the context window. Apps that shorten their history look for it.
 TOO_LONG = "context_length_exceeded"
 
@@ -17,6 +28,65 @@ def unplannable(error: PlanError) -> CompletionError:
     kind = Kind.FAILED_PRECONDITION if isinstance(error, NoCapableModelError) else Kind.INVALID_ARGUMENT
     code = TOO_LONG if isinstance(error, NoCapableModelError) and error.too_long else ""
     return CompletionError(kind, error.reason, str(error), code=code)
+
+
+def untold(decision: decision_pb2.Decision) -> CompletionError:
+    """The error of a completion that came before the operator had said which budgets there are."""
+    return CompletionError(
+        Kind.UNAVAILABLE,
+        "QUOTA_UNAVAILABLE",
+        "the operator has not said yet which budgets bind this sidecar",
+        retry_after=_ASK_AGAIN,
+        decision=decision,
+    )
+
+
+def short(shortage: Shortage, *, decision: decision_pb2.Decision, now: float) -> CompletionError:
+    """The error of a completion for which a budget has nothing left."""
+    budget = shortage.budget
+    resets_at = None if shortage.resets_at is None else Timestamp(seconds=shortage.resets_at)
+    quota = decision_pb2.QuotaLevel(
+        quota=budget.shown,
+        unit=budget.account_unit,
+        used=shortage.used,
+        limit=shortage.limit,
+        resets_at=resets_at,
+    )
+    resets = "" if resets_at is None else f"; it resets at {resets_at.ToJsonString()}"
+    if shortage.cause is not Cause.EXHAUSTED:
+        return CompletionError(
+            Kind.UNAVAILABLE,
+            "QUOTA_UNAVAILABLE",
+            f"this sidecar holds too little of {budget.shown} for a call that may take "
+            f"{_amount(budget, shortage.amount)}, and {_AWAY[shortage.cause]}{resets}",
+            retry_after=_ASK_AGAIN,
+            decision=decision,
+            quota=quota,
+        )
+    held = f" and {shortage.held:,} held for calls elsewhere" if shortage.held else ""
+    return CompletionError(
+        Kind.RESOURCE_EXHAUSTED,
+        "QUOTA_EXHAUSTED",
+        f"{budget.shown} has too little left for a call that may take {_amount(budget, shortage.amount)}: "
+        f"{shortage.used:,} of {shortage.limit:,} are used{held}{resets}",
+        retry_after=None if shortage.resets_at is None else max(0.0, shortage.resets_at - now),
+        decision=decision,
+        quota=quota,
+    )
+
+
+def _amount(budget: Budget, amount: int) -> str:
+    match budget.unit:
+        case Unit.COST:
+            return f"{amount:,} millionths of {budget.currency}"
+        case Unit.REQUESTS:
+            return f"{amount:,} of its requests"
+        case Unit.INPUT_TOKENS:
+            return f"{amount:,} input tokens"
+        case Unit.OUTPUT_TOKENS:
+            return f"{amount:,} output tokens"
+        case Unit.TOKENS:
+            return f"{amount:,} tokens"
 
 
 def no_answer(failures: Sequence[tuple[Step, ProviderFailure]], *, decision: decision_pb2.Decision) -> CompletionError:

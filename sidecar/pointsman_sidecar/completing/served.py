@@ -7,6 +7,7 @@ from typing import Generic, Protocol, TypeVar
 from pointsman_api.v1 import decision_pb2
 from pointsman_sidecar.contract.decisions import Progress
 from pointsman_sidecar.contract.forms import Form
+from pointsman_sidecar.quota.degrading import Degradation
 from pointsman_sidecar.routing.features import Features
 from pointsman_sidecar.telemetry.arrivals import Arrival
 from pointsman_sidecar.telemetry.observer import Observation
@@ -50,7 +51,8 @@ class Serving(Generic[_Answer, _Chunk]):
     """One completion.
 
     `total` is its one timer, entered before the first attempt. It ends at the policy's time, or earlier, where the
-    caller is `hurried`.
+    caller is `hurried`. `subject` is the user as the ledger knows them, where a budget of each user asks. `reached` is
+    what budgets' steps say, None where none is reached.
     """
 
     form: Form[_Answer, _Chunk]
@@ -59,3 +61,5 @@ class Serving(Generic[_Answer, _Chunk]):
     observation: Observation
     total: asyncio.Timeout
     hurried: bool
+    subject: str = ""
+    reached: Degradation | None = None

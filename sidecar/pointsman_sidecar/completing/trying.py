@@ -5,7 +5,8 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from pointsman_sidecar.completing.failures import no_answer
+from pointsman_sidecar.completing.failures import no_answer, short
+from pointsman_sidecar.completing.paying import Paying, ShortError
 from pointsman_sidecar.completing.racing import ALONE, Gate, race
 from pointsman_sidecar.completing.served import Serving
 from pointsman_sidecar.contract.decisions import Attempt, decision
@@ -23,8 +24,11 @@ _Failures = list[tuple[Step, ProviderFailure]]
 class Trying:
     """Calls models until one answers."""
 
-    def __init__(self, *, health: Health, clock: Callable[[], float], random: Callable[[], float]) -> None:
+    def __init__(
+        self, *, health: Health, paying: Paying, clock: Callable[[], float], random: Callable[[], float]
+    ) -> None:
         self._health = health
+        self._paying = paying
         self._clock = clock
         self._random = random
 
@@ -32,7 +36,7 @@ class Trying:
         """The first answer.
 
         Raises:
-            CompletionError: no model gave one.
+            CompletionError: no model gave one, or no budget is left for it.
         """
         progress, failures = serving.progress, _Failures()
         steps = deque(progress.plan.steps)
@@ -48,6 +52,11 @@ class Trying:
             except ProviderFailure as failure:
                 if not failure.may_fall_back:
                     break
+            except ShortError as error:
+                # The budget that stopped it does not count the default model, or the request is refused.
+                if not self._paying.turns_to_default(serving, error.shortage):
+                    raise short(error.shortage, decision=decision(progress), now=self._paying.now()) from error
+                steps = deque(progress.plan.steps)
             else:
                 progress.took(attempt)
                 return result
@@ -124,7 +133,7 @@ class Trying:
 
     def _hedged_after(self, serving: Serving[Any, Any], step: Step, *, streams: bool) -> float | None:
         rule = serving.progress.policy.hedging
-        if rule is None:
+        if rule is None or (serving.reached is not None and serving.reached.no_hedging):
             return None
         record = self._health.of(serving.progress.policy, step.model)
         known = record.first_token if streams else record.whole

@@ -34,6 +34,21 @@ def decision_json(decision: decision_pb2.Decision) -> dict[str, Any]:
         said["usage"] = _usage(decision.usage)
     if decision.HasField("cost"):
         said["cost"] = {"amount": decision.cost.amount, "currency": decision.cost.currency}
+    if decision.HasField("quota"):
+        said["quota"] = quota_json(decision.quota)
+    return said
+
+
+def quota_json(quota: decision_pb2.QuotaLevel) -> dict[str, Any]:
+    """How a budget stands."""
+    said: dict[str, Any] = {
+        "quota": quota.quota,
+        "unit": quota.unit,
+        "used": quota.used,
+        "limit": quota.limit,
+    }
+    if quota.HasField("resets_at"):
+        said["resets_at"] = quota.resets_at.ToJsonString()
     return said
 
 

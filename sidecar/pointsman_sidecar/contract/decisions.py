@@ -1,14 +1,16 @@
 """The decision that rides on every answer: gathered as a completion goes on, said in the contract's words."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from pointsman_api.v1 import decision_pb2, types_pb2
 from pointsman_sidecar.providers.outcomes import Outcome
+from pointsman_sidecar.quota.degrading import Level
 from pointsman_sidecar.routing.costs import Usage, cost
 from pointsman_sidecar.routing.plan import Plan, Reason, Skipped, Step
 from pointsman_sidecar.routing.policy import Policy
@@ -21,6 +23,7 @@ REASONS: Mapping[Reason, decision_pb2.Reason.ValueType] = {
     Reason.CAPABILITY: decision_pb2.REASON_CAPABILITY,
     Reason.FALLBACK: decision_pb2.REASON_FALLBACK,
     Reason.EJECTED: decision_pb2.REASON_EJECTED,
+    Reason.QUOTA: decision_pb2.REASON_QUOTA,
 }
 OUTCOMES: Mapping[Outcome, decision_pb2.Outcome.ValueType] = {
     Outcome.SUCCEEDED: decision_pb2.OUTCOME_SUCCEEDED,
@@ -57,6 +60,9 @@ class Attempt:
     most: Usage | None = None
     usage: Usage | None = None
     changes: tuple[decision_pb2.Change, ...] = ()
+    # The most tokens of an answer by the policy and the budgets' steps, and the budgets where it is theirs.
+    cap: int | None = None
+    capped_by: str = ""
 
     @property
     def charge(self) -> decision_pb2.Charge.ValueType:
@@ -82,6 +88,8 @@ class Progress:
     # Seconds that it waited for its turn, and what was passed over since it was planned.
     queued: float | None = None
     passed_over: list[Skipped] = field(default_factory=list)
+    # The tightest of the budgets that count it, as it is when asked.
+    quota: Callable[[], Level | None] | None = None
 
     def took(self, attempt: Attempt) -> None:
         """This attempt's answer is the completion's."""
@@ -123,6 +131,19 @@ def decision(progress: Progress) -> decision_pb2.Decision:
             decision_pb2.PassedOver(model=each.model, message=each.message)
             for each in (*progress.plan.skipped, *progress.passed_over)
         ],
+        quota=_level(progress.quota()) if progress.quota is not None else None,
+    )
+
+
+def _level(level: Level | None) -> decision_pb2.QuotaLevel | None:
+    if level is None:
+        return None
+    return decision_pb2.QuotaLevel(
+        quota=level.budget.shown,
+        unit=level.budget.account_unit,
+        used=level.used,
+        limit=level.limit,
+        resets_at=None if level.resets_at is None else Timestamp(seconds=level.resets_at),
     )
 
 

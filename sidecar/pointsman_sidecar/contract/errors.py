@@ -28,7 +28,7 @@ class CompletionError(Exception):
 
     `reason` names the case for programs, in UPPER_SNAKE_CASE. `retry_after` is in seconds. `decision` is what had been
     decided, None where it had not come to that. `code` and `param` are OpenAI's words for what is wrong with the
-    request, where somebody said so: the provider that refused it.
+    request, where somebody said so: the provider that refused it. `quota` is the budget of which nothing is left.
     """
 
     def __init__(
@@ -42,6 +42,7 @@ class CompletionError(Exception):
         decision: decision_pb2.Decision | None = None,
         code: str = "",
         param: str = "",
+        quota: decision_pb2.QuotaLevel | None = None,
     ) -> None:
         super().__init__(message)
         self.kind = kind
@@ -51,3 +52,4 @@ class CompletionError(Exception):
         self.decision = decision
         self.code = code
         self.param = param
+        self.quota = quota

@@ -22,7 +22,20 @@ def decision_headers(decision: decision_pb2.Decision) -> dict[str, str]:
         "x-pointsman-changes": ", ".join(change.field for change in decision.changes),
         "x-pointsman-cost": f"{decision.cost.amount} {decision.cost.currency}" if decision.HasField("cost") else "",
     }
+    if decision.HasField("quota"):
+        said |= quota_headers(decision.quota)
     return {name: _plain(text) for name, text in said.items() if text}
+
+
+def quota_headers(quota: decision_pb2.QuotaLevel) -> dict[str, str]:
+    """How the tightest budget stands."""
+    return {
+        "x-pointsman-quota": quota.quota,
+        "x-pointsman-quota-unit": quota.unit,
+        "x-pointsman-quota-used": str(quota.used),
+        "x-pointsman-quota-limit": str(quota.limit),
+        "x-pointsman-quota-reset": quota.resets_at.ToJsonString() if quota.HasField("resets_at") else "",
+    }
 
 
 def _plain(text: str) -> str:

@@ -38,6 +38,9 @@ BY_REASON: Mapping[str, Status] = {
     "NOT_READY": Status(503, _SERVER, "not_ready"),
     "RATE_LIMITED": Status(429, "requests", "rate_limit_exceeded"),
     "OVERLOADED": Status(429, "requests", "overloaded"),
+    # OpenAI's word for an account without money; its clients know not to hammer.
+    "QUOTA_EXHAUSTED": Status(429, "insufficient_quota", "insufficient_quota", retry=False),
+    "QUOTA_UNAVAILABLE": Status(503, _SERVER, "quota_unavailable"),
     "NO_MODEL_ANSWERED": Status(503, _SERVER, "no_model_answered"),
     "STREAM_CUT": Status(503, _SERVER, "stream_cut"),
     # The policy's whole time was used up: a client that tries again by itself would wait it out twice more.
@@ -53,6 +56,8 @@ BY_KIND: Mapping[Kind, Status] = {
     Kind.DEADLINE_EXCEEDED: BY_REASON["DEADLINE_EXCEEDED"],
     Kind.INTERNAL: BY_REASON["INTERNAL"],
 }
+# A budget that begins anew within so many seconds is worth a client's own wait.
+_SOON = 5.0
 _PARAMS = {"UNKNOWN_MODEL": "model", "MODEL_REQUIRED": "model", "PINNING_NOT_ALLOWED": "model"}
 
 
@@ -81,6 +86,8 @@ def error_headers(error: CompletionError) -> dict[str, str]:
     """The headers that tell a client whether and when to try again."""
     headers: dict[str, str] = {}
     retry = status_of(error.kind, error.reason).retry
+    if error.quota is not None and error.retry_after is not None and error.retry_after <= _SOON:
+        retry = True
     if retry is not None:
         headers["x-should-retry"] = "true" if retry else "false"
     if error.retry_after is not None:

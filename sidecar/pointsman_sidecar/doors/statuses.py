@@ -32,11 +32,18 @@ def status(error: CompletionError) -> tuple[grpc.StatusCode, str, bytes]:
     info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN)
     if error.decision is not None:
         info.metadata["decision_id"] = error.decision.id
+    if error.quota is not None:
+        info.metadata["quota"] = error.quota.quota
+        if error.quota.HasField("resets_at"):
+            info.metadata["resets_at"] = error.quota.resets_at.ToJsonString()
     _add(details, info)
     if error.retry_after is not None:
         retry = error_details_pb2.RetryInfo()
         retry.retry_delay.FromMilliseconds(round(error.retry_after * 1000))
         _add(details, retry)
+    if error.quota is not None:
+        failed = error_details_pb2.QuotaFailure.Violation(subject=error.quota.quota, description=message)
+        _add(details, error_details_pb2.QuotaFailure(violations=[failed]))
     if error.violations:
         violations = [
             error_details_pb2.BadRequest.FieldViolation(field=each.field, description=each.description)

@@ -119,6 +119,10 @@ class Holdings:
         """No answer will be waited for any more; one that comes later is not heard."""
         self._speech.unanswered(call, now + self._desk.offset)
 
+    def reachable(self) -> None:
+        """The ledger can be spoken to again: there is a new connection."""
+        self._speech.reachable()
+
     def nudge(self) -> None:
         """The ledger asks to be told of all blocks soon: others lack what may be held here without use."""
         self._speech.nudge()
@@ -126,6 +130,20 @@ class Holdings:
     def close_all(self) -> None:
         """Give back all that is not reserved, for good: the process is about to end."""
         self._speech.close_all()
+
+    def standing(self) -> dict[str, tuple[int, int]]:
+        """By the budget's name: what is held here, and what of that is reserved for calls under way."""
+        sums: dict[str, tuple[int, int]] = {}
+        for block in self._desk.blocks.values():
+            held, reserved = sums.get(block.key.budget, (0, 0))
+            left = block.granted - block.returned - block.used
+            sums[block.key.budget] = held + left, reserved + block.reserved
+        return sums
+
+    @property
+    def incarnation(self) -> str:
+        """What names this process among those that the pod had; the same again where the journal was kept."""
+        return self._desk.incarnation
 
     @property
     def holds_nothing(self) -> bool:

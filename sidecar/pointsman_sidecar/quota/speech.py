@@ -68,6 +68,11 @@ class Speech:
         if free < _want(pot, now):
             self._now[pot] = None
 
+    def reachable(self) -> None:
+        """There is somebody to speak to again: what failed before says nothing of that."""
+        self._failures = 0
+        self._silent_until = float("-inf")
+
     def nudge(self) -> None:
         """Speak of all blocks soon."""
         for block in self._desk.blocks.values():
@@ -75,6 +80,7 @@ class Speech:
 
     def close_all(self) -> None:
         """Close what can be closed, and give back the rest that is free."""
+        self._now.clear()
         for block in list(self._desk.blocks.values()):
             if not block.closing:
                 self._leave(block)

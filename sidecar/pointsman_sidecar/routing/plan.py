@@ -24,6 +24,7 @@ class Reason(Enum):
     CAPABILITY = auto()
     FALLBACK = auto()
     EJECTED = auto()
+    QUOTA = auto()
 
 
 class PlanError(Exception):
@@ -190,6 +191,21 @@ def larger(policy: Policy, features: Features, planned: Plan, *, ejected: Mappin
         and model.context_window > window
         and _lack(policy, model.name, features) is None
     )
+
+
+def default_only(policy: Policy, features: Features, planned: Plan, *, why: str) -> Plan:
+    """The plan with nothing left but the default model, which stands alone. `why` is a sentence.
+
+    Raises:
+        NoCapableModelError: the default model cannot serve the request.
+    """
+    first = planned.steps[0]
+    model = policy.models[policy.default_model]
+    if first.model is not model:
+        if lack := _lack(policy, model.name, features):
+            raise NoCapableModelError(f"{why}, and {model.name} cannot serve the request: {lack}")
+        first = Step(model=model, reason=Reason.QUOTA, message=why)
+    return replace(planned, steps=(first,), skipped=(), panic=False, alone=True)
 
 
 def _capable(policy: Policy, choice: _Choice, features: Features) -> tuple[dict[str, str | None], list[str]]:

@@ -1,6 +1,10 @@
 """The Prometheus series of a sidecar: few, with labels whose values a policy bounds."""
 
+from collections.abc import Callable, Iterable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 # From a cached answer to the longest that a policy allows, in seconds.
 _LATENCIES = (0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120, 300)
@@ -86,6 +90,15 @@ class Metrics:
         self.control_connected = Gauge(
             "pointsman_control_connected", "1 while the stream to the operator is open.", registry=self.registry
         )
+        self.quota_connected = Gauge(
+            "pointsman_quota_connected", "1 while the stream to the ledger of budgets is open.", registry=self.registry
+        )
+        self.quota_refusals = Counter(
+            "pointsman_quota_refusals",
+            "Calls for which a budget had nothing left, by what was known of it.",
+            ["quota", "cause"],
+            registry=self.registry,
+        )
         self.policy_generation = Gauge(
             "pointsman_policy_generation",
             "The generation of the policy in force; 0 where none is.",
@@ -94,3 +107,26 @@ class Metrics:
         self.snapshots = Counter(
             "pointsman_snapshots", "Snapshots received, by verdict.", ["verdict"], registry=self.registry
         )
+
+    def watch_quotas(self, standing: Callable[[], Iterable[tuple[str, int, int]]]) -> None:
+        """Tell of each budget what is held and what of that is reserved, whenever the series are read."""
+        self.registry.register(_Quotas(standing))
+
+
+class _Quotas(Collector):
+    """What is held of budgets: looked up when it is asked for, so that no request pays for it."""
+
+    def __init__(self, standing: Callable[[], Iterable[tuple[str, int, int]]]) -> None:
+        self._standing = standing
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        held = GaugeMetricFamily(
+            "pointsman_quota_held", "What this sidecar holds of a budget, in the budget's unit.", labels=["quota"]
+        )
+        reserved = GaugeMetricFamily(
+            "pointsman_quota_reserved", "What of that is reserved for calls under way.", labels=["quota"]
+        )
+        for quota, has, keeps in self._standing():
+            held.add_metric([quota], has)
+            reserved.add_metric([quota], keeps)
+        return held, reserved

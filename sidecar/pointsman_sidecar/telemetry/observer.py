@@ -167,9 +167,14 @@ class Observer:
     ) -> None:
         self._spans = spans
         self._in_flight = metrics.in_flight
+        self._short = metrics.quota_refusals
         self._series = _Series(metrics)
         self._log = log
         self._clock = clock
+
+    def short_of_quota(self, quota: str, cause: str) -> None:
+        """A budget had nothing left for a call."""
+        self._short.labels(quota, cause).inc()
 
     @contextmanager
     def completion(self, arrival: Arrival) -> Iterator[Observation]:

@@ -25,6 +25,12 @@ spec:
   models: [{name: mini, providerRef: {name: PROVIDER}, model: gpt-4o-mini}]
   defaultModel: mini
 """
+QUOTA = """
+apiVersion: pointsman.dev/v1alpha1
+kind: TokenQuota
+metadata: {name: month}
+spec: {window: Month, limit: {tokens: 5}}
+"""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -153,11 +159,11 @@ def test_an_uninstall_leaves_nothing_in_the_whole_cluster(release: Release) -> N
 
     release("uninstall")
 
-    assert len(before) == 7
+    assert len(before) == 8
     assert release.cluster.kubectl("get", kinds, "-l", label, "-o", "name").stdout == ""
 
 
-def test_whoever_may_edit_a_namespace_may_edit_policies_and_no_provider(release: Release) -> None:
+def test_whoever_may_edit_a_namespace_may_edit_policies_and_neither_provider_nor_quota(release: Release) -> None:
     release.apply()
     kubectl = release.cluster.kubectl_as(release.cluster.kubeconfig_for("editor", namespace=release.name))
     release.cluster.kubectl(
@@ -169,7 +175,27 @@ def test_whoever_may_edit_a_namespace_may_edit_policies_and_no_provider(release:
         answer = kubectl("auth", "can-i", verb, resource, f"--namespace={namespace}", *more, check=False)
         return answer.stdout.strip() == "yes"
 
+    changes = ("create", "update", "patch", "delete", "deletecollection")
     assert may("update", "modelroutingpolicies.pointsman.dev", release.name)
     assert not may("update", "modelroutingpolicies.pointsman.dev", "default")
     assert not may("patch", "modelroutingpolicies.pointsman.dev", release.name, "--subresource=status")
     assert not may("update", "modelproviders.pointsman.dev", release.name)
+    assert not any(may(verb, "tokenquotas.pointsman.dev", release.name) for verb in changes)
+
+
+def test_whoever_sets_budgets_may_edit_quotas_and_no_policy(release: Release) -> None:
+    release.apply()
+    kubectl = release.cluster.kubectl_as(release.cluster.kubeconfig_for("treasurer", namespace=release.name))
+    release.cluster.kubectl(
+        *("create", "rolebinding", "treasurer", f"--clusterrole={release.name}-quota-admin"),
+        *(f"--serviceaccount={release.name}:treasurer", f"--namespace={release.name}"),
+    )
+
+    applied = kubectl("apply", "-f", "-", f"--namespace={release.name}", stdin=QUOTA)
+    refused = kubectl("apply", "-f", "-", f"--namespace={release.name}", stdin=POLICY, check=False)
+
+    assert "tokenquota.pointsman.dev/month created" in applied.stdout
+    assert "modelroutingpolicies.pointsman.dev" in refused.stderr
+    assert "orbidden" in refused.stderr
+    labels = release.get("clusterrole", f"{release.name}-quota-admin")["metadata"]["labels"]
+    assert not [label for label in labels if label.startswith("rbac.authorization.k8s.io/aggregate-to-")]

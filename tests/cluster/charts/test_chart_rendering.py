@@ -109,13 +109,15 @@ def test_a_cluster_that_does_not_know_the_kinds_yet_is_refused_at_once(helm: Hel
         arguments = [f"--api-versions={kind}" for kind in ("v1/Pod", *kinds)]
         return template(helm, CHART, values={}, arguments=arguments, check=False).stderr
 
-    provider, policy = (f"pointsman.dev/v1alpha1/{kind}" for kind in ("ModelProvider", "ModelRoutingPolicy"))
+    names = ("ModelProvider", "ModelRoutingPolicy", "TokenQuota")
+    provider, policy, quota = (f"pointsman.dev/v1alpha1/{kind}" for kind in names)
     sentence = (
         "this cluster does not know the kind {} of pointsman.dev/v1alpha1: install the chart pointsman-crds first"
     )
     assert sentence.format("ModelProvider") in answer()
     assert sentence.format("ModelRoutingPolicy") in answer(provider)
-    assert answer(provider, policy) == ""
+    assert sentence.format("TokenQuota") in answer(provider, policy)
+    assert answer(provider, policy, quota) == ""
 
 
 def test_a_chart_that_brings_both_at_once_is_left_to_itself(helm: Helm, tmp_path: Path) -> None:

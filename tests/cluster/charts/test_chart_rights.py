@@ -27,6 +27,7 @@ from pointsman_operator.settings import read_settings
 from pointsman_operator.tls import secrets
 from pointsman_operator.tls.certificates import make_authority
 from pointsman_operator.tls.rotation import Authorities
+from support.quota.exchanges import Sidecar, keep_streaming
 
 AUDIENCE = "pointsman.dev"
 CA = "pointsman-ca"
@@ -49,7 +50,10 @@ class Scene:
         return sentence in self.log.read_text().replace("\\", "")
 
     def resources(self) -> None:
-        """A provider and a policy, whose status is to be written, and webhooks that are to get a caBundle."""
+        """A provider, a policy and quotas, whose status is to be written, and webhooks that are to get a caBundle.
+
+        One of the quotas has nothing to spend, which is announced.
+        """
         provider = self.cluster.unique("openai")
         (spec,) = SETS["providers"].values["providers"].values()
         policy = {
@@ -58,6 +62,8 @@ class Scene:
         }
         self._apply("pointsman.dev/v1alpha1", "ModelProvider", provider, spec=spec)
         self._apply("pointsman.dev/v1alpha1", "ModelRoutingPolicy", "support", spec=policy)
+        self._apply("pointsman.dev/v1alpha1", "TokenQuota", "none", spec={"window": "Day", "limit": {"tokens": 0}})
+        self._apply("pointsman.dev/v1alpha1", "TokenQuota", "some", spec={"window": "Day", "limit": {"tokens": 100}})
         rule = {"operations": ["CREATE"], "apiGroups": ["nobody.example"], "apiVersions": ["v1"], "resources": ["none"]}
         webhook = {
             "name": "none.nobody.example",
@@ -125,12 +131,7 @@ class Scene:
 
     async def connected(self, token: str) -> str:
         """Connect a sidecar once the operator listens, and return what it is answered: news, or an error's details."""
-        await until(lambda: self.said('"event": "ready"'))
-        (ready,) = [json.loads(line) for line in self.log.read_text().splitlines() if '"event": "ready"' in line]
-        secret = self.cluster.kubectl("get", "secret", CA, "-n", self.namespace, "-o", "json").stdout
-        trusted = base64.b64decode(json.loads(secret)["data"]["ca.crt"])
-        name = (("grpc.ssl_target_name_override", "localhost"),)
-        async with grpc.aio.secure_channel(ready["listen"], grpc.ssl_channel_credentials(trusted), name) as channel:
+        async with await self._channel() as channel:
             call = control_pb2_grpc.ControlStub(channel).Connect()
             await call.write(control.ConnectRequest(hello=control.Hello(contract_version=1, token=token)))
             try:
@@ -138,6 +139,26 @@ class Scene:
             except grpc.aio.AioRpcError as error:
                 return error.details() or ""
         return str(answer)
+
+    async def spend(self, token: str) -> None:
+        """Have a sidecar spend from the quota that has something, and settle that."""
+        sidecar = Sidecar.fresh("a")
+        wire = await self._channel()
+        task = asyncio.create_task(keep_streaming(sidecar, lambda: wire, token=token))
+        try:
+            assert await sidecar.spend(10) is None
+            await sidecar.settle_all()
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _channel(self) -> grpc.aio.Channel:
+        await until(lambda: self.said('"event": "ready"'))
+        (ready,) = [json.loads(line) for line in self.log.read_text().splitlines() if '"event": "ready"' in line]
+        secret = self.cluster.kubectl("get", "secret", CA, "-n", self.namespace, "-o", "json").stdout
+        trusted = base64.b64decode(json.loads(secret)["data"]["ca.crt"])
+        name = (("grpc.ssl_target_name_override", "localhost"),)
+        return grpc.aio.secure_channel(ready["listen"], grpc.ssl_channel_credentials(trusted), name)
 
     def _apply(self, api_version: str, kind: str, name: str, **content: object) -> None:
         value = {"apiVersion": api_version, "kind": kind, "metadata": {"name": name}, **content}
@@ -193,6 +214,10 @@ async def test_the_charts_rights_are_enough(cluster: Cluster, crds: None, tmp_pa
     def policy() -> str:
         return cluster.kubectl("get", "mrp", "support", "-n", stage.namespace, "-o", "json").stdout
 
+    def announced() -> str:
+        regarding = "--field-selector=involvedObject.kind=TokenQuota,involvedObject.name=none"
+        return cluster.kubectl("get", "events", regarding, "-n", stage.namespace, "-o=jsonpath={..reason}").stdout
+
     def bundles() -> str:
         configurations = "mutatingwebhookconfiguration,validatingwebhookconfiguration"
         path = "-o=jsonpath={.items[*].webhooks[*].clientConfig.caBundle}"
@@ -200,8 +225,11 @@ async def test_the_charts_rights_are_enough(cluster: Cluster, crds: None, tmp_pa
         return cluster.kubectl("get", configurations, names, path).stdout
 
     async with stage.operator():
-        answer = await stage.connected(stage.token())
+        token = stage.token()
+        answer = await stage.connected(token)
+        await stage.spend(token)
         await until(lambda: "NamespaceNotAllowed" in policy())
+        await until(lambda: announced() == "Exhausted")
         await until(lambda: len(bundles().split()) == 2)
     # Given up at the end, so that another replica need not wait for it.
     lease = json.loads(cluster.kubectl("get", "lease", stage.namespace, "-n", stage.namespace, "-o", "json").stdout)
@@ -227,5 +255,10 @@ async def test_without_any_one_right_the_operator_says_which_it_lacks(
     async with stage.operator():
         if right.resource == "tokenreviews" or (right.resource, right.verb) == ("pods", "get"):
             assert lacking in await stage.connected(stage.token())
+        elif right.resource == "configmaps" and right.verb != "list":
+            spending = asyncio.create_task(stage.spend(stage.token()))
+            await until(lambda: stage.said(lacking))
+            spending.cancel()
+            await asyncio.gather(spending, return_exceptions=True)
         else:
             await until(lambda: stage.said(lacking))

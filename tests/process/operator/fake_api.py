@@ -15,9 +15,11 @@ from pure.operator.objects import OPERATOR_NAMESPACE, Json
 GROUP = "/apis/pointsman.dev/v1alpha1"
 POLICIES = f"{GROUP}/modelroutingpolicies"
 PROVIDERS = f"{GROUP}/modelproviders"
+QUOTAS = f"{GROUP}/tokenquotas"
 NAMESPACES = "/api/v1/namespaces"
 PODS = "/api/v1/pods"
 SECRETS = f"/api/v1/namespaces/{OPERATOR_NAMESPACE}/secrets"
+EVENTS = "/apis/events.k8s.io/v1"
 REVIEWS = "/apis/authentication.k8s.io/v1/tokenreviews"
 _VERBS = ["list", "watch", "patch"]
 
@@ -31,7 +33,7 @@ class FakeApi:
     def __init__(self) -> None:
         # Pods of one namespace stand apart from all pods, for whoever lists them so.
         self.objects: defaultdict[str, dict[str, Json]] = defaultdict(dict)
-        for path in (POLICIES, PROVIDERS, NAMESPACES, PODS, SECRETS):
+        for path in (POLICIES, PROVIDERS, QUOTAS, NAMESPACES, PODS, SECRETS):
             self.objects[path] = {}
         self.failing: dict[str, int] = {}
         self.refused: Counter[str] = Counter()
@@ -44,6 +46,8 @@ class FakeApi:
         # With which parameters each path was listed.
         self.queries: defaultdict[str, list[Json]] = defaultdict(list)
         self.patches: list[Json] = []
+        # By name.
+        self.events: dict[str, Json] = {}
         # What is said of a token, by the token; and of which tokens it was asked.
         self.tokens: dict[str, Json] = {}
         self.reviewed: list[str] = []
@@ -70,6 +74,7 @@ class FakeApi:
                     "resources": [
                         _resource("modelroutingpolicies", "ModelRoutingPolicy", namespaced=True),
                         _resource("modelproviders", "ModelProvider"),
+                        _resource("tokenquotas", "TokenQuota", namespaced=True),
                     ]
                 }
             ),
@@ -78,6 +83,7 @@ class FakeApi:
             app.router.add_get(path, api._collection)
         app.router.add_patch("/{path:.*}/status", api._patch)
         app.router.add_post(REVIEWS, api._review)
+        app.router.add_post(f"{EVENTS}/namespaces/{{namespace}}/events", api._create_event)
         app.router.add_get("/api/v1/namespaces/{namespace}/pods/{name}", api._pod)
         app.router.add_get("/api/v1/namespaces/{namespace}/pods", api._collection)
         app.router.add_post(SECRETS, api._create_secret)
@@ -225,6 +231,13 @@ class FakeApi:
         self.write(SECRETS, {**there, "data": data})
         return web.json_response(self.objects[SECRETS][there["metadata"]["name"]])
 
+    async def _create_event(self, request: web.Request) -> web.StreamResponse:
+        body = await request.json()
+        if (name := body["metadata"]["name"]) in self.events:
+            return _status(409, "already exists")
+        self.events[name] = body
+        return web.json_response(body, status=201)
+
     async def _patch(self, request: web.Request) -> web.StreamResponse:
         *_, plural, name, _ = request.path.split("/")
         path = f"{GROUP}/{plural}"
@@ -234,8 +247,20 @@ class FakeApi:
             return _status(404, "not found")
         if body["metadata"]["resourceVersion"] != there["metadata"]["resourceVersion"]:
             return _status(409, "the object has been modified")
-        self.write(path, {**there, "status": body["status"]})
+        self.write(path, {**there, "status": _merged(there.get("status"), body["status"])})
         return web.json_response(self.objects[path][name])
+
+
+def _merged(there: Any, patch: Any) -> Any:
+    """A merge patch, applied: null removes."""
+    if not isinstance(patch, dict):
+        return patch
+    kept = there if isinstance(there, dict) else {}
+    return {
+        name: _merged(kept.get(name), patch[name]) if name in patch else kept[name]
+        for name in {**kept, **patch}
+        if patch.get(name, ...) is not None
+    }
 
 
 def _answer(value: Json) -> Any:

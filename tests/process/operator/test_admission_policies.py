@@ -1,4 +1,4 @@
-"""The webhook that judges policies and providers, asked over real TLS."""
+"""The webhook that judges policies, providers and quotas, asked over real TLS."""
 
 import json
 
@@ -10,7 +10,7 @@ from pointsman.worlds import Generations, world_of
 from pointsman_operator.schema import Document, definitions
 from pointsman_operator.world import World
 from process.operator.admissions import VALIDATE, webhooks
-from pure.operator.objects import Json, namespace, policy, provider, route, used, world
+from pure.operator.objects import Json, counted, namespace, offered, policy, provider, quota, route, used, world
 
 BAD_SELECTOR = {"matchLabels": {"app": "-web-"}}
 
@@ -45,6 +45,70 @@ async def test_what_no_other_object_can_mend_is_refused_as_the_schema_refuses(va
     assert (status["details"]["kind"], status["details"]["name"]) == (value["kind"], value["metadata"]["name"])
     assert cause["field"] == path
     assert cause["message"].startswith("'-web-' cannot be the value of a label; write up to 63 letters")
+
+
+IN_EUROS = {"cost": {"amount": "50.00", "currency": "EUR"}}
+FRANCS = offered("mistral", price={"currency": "CHF", "input": "1", "output": "2"})
+
+
+async def test_a_sound_quota_passes_without_a_word() -> None:
+    assert await verdict(quota(models=[counted()], timeZone="Asia/Kathmandu")) == {"uid": "review-1", "allowed": True}
+
+
+@pytest.mark.parametrize(
+    ("value", "path", "sentence"),
+    [
+        (quota(timeZone="Europe/Atlantis"), "spec.timeZone", "there is no time zone 'Europe/Atlantis'"),
+        (quota(models=[counted()], limit=IN_EUROS), "spec.models[0]", "money in two currencies cannot be added"),
+        (quota(selector=BAD_SELECTOR), "spec.selector.matchLabels[app]", "cannot be the value of a label"),
+    ],
+    ids=["no such time zone", "two currencies", "bad selector"],
+)
+async def test_a_quota_that_no_order_of_applying_mends_is_refused(value: Json, path: str, sentence: str) -> None:
+    response = await verdict(value)
+
+    (cause,) = response["status"]["details"]["causes"]
+    assert not response["allowed"]
+    assert cause["field"] == path
+    assert sentence in cause["message"]
+
+
+@pytest.mark.parametrize(
+    ("value", "seen", "warning"),
+    [
+        (quota(models=[counted()]), world(), "not ready: ProviderNotFound: spec.models[0].providerRef: there is no"),
+        (
+            quota(models=[counted("gpt-5")]),
+            world(providers=[provider()]),
+            "not ready: ModelNotFound: spec.models[0].model: ModelProvider openai has no model gpt-5",
+        ),
+        (
+            quota(limit=IN_EUROS),
+            world(providers=[provider(models=[FRANCS])]),
+            "not ready: NotCounted: spec.limit.cost.currency: calls of models that are priced in another currency",
+        ),
+        (
+            quota(models=[counted("gpt-4o-mini")], whenExhausted="DefaultModel"),
+            world(providers=[provider()], policies=[policy(), policy("other", namespace="till")]),
+            "not ready: DefaultModelCounted: spec.whenExhausted: the default model of ModelRoutingPolicy support",
+        ),
+    ],
+    ids=["no provider", "no model", "not counted", "default model counted"],
+)
+async def test_a_quota_that_other_objects_can_mend_passes_with_a_warning(
+    value: Json, seen: World, warning: str
+) -> None:
+    response = await verdict(value, seen=seen)
+
+    assert response["allowed"]
+    (said,) = response["warnings"]
+    assert said.startswith(warning)
+
+
+async def test_a_quota_that_is_stored_already_can_be_labelled() -> None:
+    stored = quota(timeZone="Europe/Atlantis")
+
+    assert (await verdict({**stored, "metadata": {**stored["metadata"], "labels": {"a": "b"}}}, old=stored))["allowed"]
 
 
 async def test_a_rule_that_this_version_knows_half_of_is_refused() -> None:
@@ -102,7 +166,7 @@ async def test_a_review_of_something_else_is_answered_with_what_to_register() ->
         unreadable = await running.ask(VALIDATE, {"metadata": {"name": 1}, "spec": {}}, kind="ModelProvider")
 
     assert answer.status == unreadable.status == 400
-    assert "register it for CREATE and UPDATE of ModelRoutingPolicy and ModelProvider" in answer.text
+    assert "register it for CREATE and UPDATE of ModelRoutingPolicy, ModelProvider, TokenQuota" in answer.text
     assert "the review's object cannot be read" in unreadable.text
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from pointsman_operator.resources import Key, Kind
-from pointsman_operator.status import StatusConflictError, StatusUnavailableError
+from pointsman_operator.status import EventError, StatusConflictError, StatusUnavailableError
 from pointsman_operator.watch import Cluster, ClusterError, Connector, NoConnectionError
 from pointsman_operator.world import Change
-from process.operator.fake_api import GROUP, NAMESPACES, PODS, POLICIES, PROVIDERS, SECRETS, FakeApi
-from pure.operator.objects import OPERATOR_NAMESPACE, Json, namespace, pod, policy, provider, secret
+from process.operator.fake_api import EVENTS, GROUP, NAMESPACES, PODS, POLICIES, PROVIDERS, QUOTAS, SECRETS, FakeApi
+from pure.operator.objects import OPERATOR_NAMESPACE, Json, namespace, pod, policy, provider, quota, secret
 from support.waiting import until
 
 SUPPORT = Key("shop", "support")
@@ -55,6 +55,7 @@ async def test_each_kind_has_its_place(api: FakeApi, cluster: Cluster) -> None:
     api.write(POLICIES, policy())
     api.write(PROVIDERS, provider())
     api.write(NAMESPACES, namespace())
+    api.write(QUOTAS, quota())
     api.write(SECRETS, secret("openai", key="sk"))
 
     api.write(PODS, pod())
@@ -64,6 +65,7 @@ async def test_each_kind_has_its_place(api: FakeApi, cluster: Cluster) -> None:
     assert names == {
         Kind.POLICY: "support",
         Kind.PROVIDER: "openai",
+        Kind.QUOTA: "month",
         Kind.NAMESPACE: "shop",
         Kind.SECRET: "openai",
         Kind.POD: "app-1",
@@ -73,13 +75,16 @@ async def test_each_kind_has_its_place(api: FakeApi, cluster: Cluster) -> None:
 async def test_of_pods_only_what_is_looked_at_is_kept(api: FakeApi, cluster: Cluster) -> None:
     looked_at = {"pointsman.dev/injection": "abc", "kubernetes.io/config.mirror": "x"}
     whole = pod(annotations={**looked_at, "kubectl.kubernetes.io/last-applied-configuration": "{}"})
-    whole["metadata"] |= {"managedFields": [{}], "deletionTimestamp": "2026-03-01T10:00:00Z"}
+    owners = [{"kind": "StatefulSet", "name": "db", "controller": True}]
+    more = {"managedFields": [{}], "ownerReferences": owners, "deletionTimestamp": "2026-03-01T10:00:00Z"}
+    whole["metadata"] |= more
     api.write(PODS, {**whole, "spec": {}})
 
     (kept,) = (await cluster.list(Kind.POD, read=dict)).items
 
     assert kept.keys() == {"metadata"}
     assert kept["metadata"]["annotations"] == looked_at
+    assert kept["metadata"]["ownerReferences"] == owners
     assert "deletionTimestamp" in kept["metadata"]
     assert "managedFields" not in kept["metadata"]
 
@@ -159,6 +164,18 @@ async def test_a_status_of_an_object_that_has_changed_or_gone_is_not_written(api
     api.delete(POLICIES, "support")
     with pytest.raises(StatusConflictError):
         await cluster.write_status(Kind.POLICY, SUPPORT, resource_version="101", status={})
+
+
+async def test_an_event_is_made_once_and_a_refusal_is_an_error(api: FakeApi, cluster: Cluster) -> None:
+    value: Json = {"metadata": {"name": "month.1", "namespace": "shop"}, "reason": "Exhausted"}
+
+    await cluster.create_event(value)
+    await cluster.create_event(value)
+
+    assert api.events == {"month.1": value}
+    api.failing[f"{EVENTS}/namespaces/shop/events"] = 403
+    with pytest.raises(EventError, match="403"):
+        await cluster.create_event(value)
 
 
 async def test_secrets_are_watched_until_the_server_ends_the_stream(api: FakeApi, cluster: Cluster) -> None:

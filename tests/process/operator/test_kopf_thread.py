@@ -11,8 +11,8 @@ import pytest
 from pointsman_operator.resources import Kind
 from pointsman_operator.watch import Connector, KopfThread
 from pointsman_operator.world import Change
-from process.operator.fake_api import NAMESPACES, POLICIES, PROVIDERS, FakeApi
-from pure.operator.objects import namespace, policy, provider
+from process.operator.fake_api import NAMESPACES, POLICIES, PROVIDERS, QUOTAS, FakeApi
+from pure.operator.objects import namespace, policy, provider, quota
 from support.waiting import until
 
 Told = tuple[Kind, Change | None, str]
@@ -60,6 +60,7 @@ async def api() -> AsyncIterator[FakeApi]:
     async with FakeApi.running() as running:
         running.write(POLICIES, policy())
         running.write(PROVIDERS, provider())
+        running.write(QUOTAS, quota())
         finalizers = ["kopf.zalando.org/KopfFinalizerMarker"]
         running.write(NAMESPACES, namespace())
         running.objects[NAMESPACES]["shop"]["metadata"]["finalizers"] = finalizers
@@ -70,6 +71,7 @@ async def test_what_is_there_is_listed_and_what_changes_is_told(api: FakeApi, tm
     ear = Ear()
     async with watching(api, tmp_path, ear):
         await ear.hears((Kind.POLICY, None, "support"), (Kind.PROVIDER, None, "openai"), (Kind.NAMESPACE, None, "shop"))
+        await ear.hears((Kind.QUOTA, None, "month"))
         await until(lambda: api.watched(POLICIES) and api.watched(NAMESPACES))
         api.write(POLICIES, policy("later"))
         api.delete(NAMESPACES, "shop")

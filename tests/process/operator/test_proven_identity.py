@@ -158,16 +158,21 @@ async def test_a_sidecar_is_served_by_what_its_token_proves_whatever_it_claims(
     assert (await stream.snapshot()).snapshot.policy.name == "special"
     (session,) = plane.hub.sidecars()
     assert (session.peer.namespace, session.peer.pod, session.peer.labels) == ("shop", "app-1", {"app": "a"})
+    assert session.peer.workload == "Pod/app-1"
 
 
 async def test_a_pod_that_is_not_watched_gets_what_its_own_namespace_and_labels_entitle_it_to(
     plane: Plane, wire: grpc.aio.Channel
 ) -> None:
-    plane.api.write(PODS, pod("by-hand", namespace="lab"))
+    by_hand = pod("by-hand", namespace="lab")
+    by_hand["metadata"]["ownerReferences"] = [{"kind": "StatefulSet", "name": "db", "controller": True}]
+    plane.api.write(PODS, by_hand)
 
     stream = await Stream.connect(wire, token=plane.token("by-hand", namespace="lab"))
 
     assert (await stream.snapshot()).snapshot.policy.namespace == "lab"
+    (session,) = plane.hub.sidecars()
+    assert session.peer.workload == "StatefulSet/db"
 
 
 @pytest.mark.parametrize(

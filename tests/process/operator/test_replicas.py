@@ -21,7 +21,8 @@ from pointsman_api.v1 import replicas_pb2_grpc
 from pointsman_operator.election import Elector, Holder
 from pointsman_operator.identity import IdentityMetrics, Pacer, Reviewer
 from pointsman_operator.push import Hub, HubMetrics, Peer, Session
-from pointsman_operator.replicas import Fleet, ReplicaIdentity, ReplicasService, Reporter, Totals
+from pointsman_operator.replicas import Fleet, HolderLink, ReplicaIdentity, ReplicasService, Reporter, Totals
+from pointsman_operator.replicas import link as link_module
 from pointsman_operator.replicas import reporter as reporter_module
 from pointsman_operator.replicas import service as service_module
 from pointsman_operator.tls import KeyPair
@@ -111,14 +112,15 @@ class Replicas:
         said = review(name, namespace=namespace)
         said["user"]["username"] = f"system:serviceaccount:{namespace}:{user}"
         self.api.tokens[text] = said
-        reporter = Reporter(
-            hub,
+        link = HolderLink(
             elector=elector,
             ca_bundle=lambda: self.signing.certificate,
             server_name=NAME,
             token=lambda: text,
             random=lambda: 0.0,
+            event="the holder of the Lease is not reported to",
         )
+        reporter = Reporter(hub, link=link)
         task = asyncio.create_task(reporter.run())
         try:
             yield Replica(hub=hub, fleet=fleet, elector=elector, reporter=reporter, address=f"127.0.0.1:{port}")
@@ -131,7 +133,7 @@ class Replicas:
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reporter_module, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(link_module, "RETRY_SECONDS", 0.01)
     monkeypatch.setattr(reporter_module, "SETTLE_SECONDS", 0.01)
     monkeypatch.setattr(service_module, "TOTALS_SECONDS", 0.01)
 

@@ -9,9 +9,9 @@ import yaml
 
 from cases.reading import Case, cases
 from process.standalone.processes import Ended, Invoke, command, lay
-from pure.cli.resources import Json, namespace, offered, policy, provider, text, used
+from pure.cli.resources import Json, namespace, offered, policy, provider, quota, text, used
 
-OURS = ("modelprovider", "modelroutingpolicy")
+OURS = ("modelprovider", "modelroutingpolicy", "tokenquota")
 
 
 def of_our_kinds(verdict: str) -> list[Case]:
@@ -117,6 +117,40 @@ def test_a_policy_that_would_not_be_ready_says_why(
     assert ended.err == f"modelroutingpolicy.pointsman.dev/shop/support not ready: {sentence}\n"
 
 
+@pytest.mark.parametrize(
+    ("spec", "sentence"),
+    [
+        (
+            {"timeZone": "Europe/Atlantis"},
+            (
+                "UnknownTimeZone: spec.timeZone: there is no time zone 'Europe/Atlantis': write one of the IANA "
+                "database, such as Europe/Berlin or UTC"
+            ),
+        ),
+        (
+            {
+                "models": [{"providerRef": {"name": "openai"}, "model": "gpt-4o"}],
+                "limit": {"cost": {"amount": "5", "currency": "EUR"}},
+            },
+            (
+                "TwoCurrencies: spec.models[0]: ModelProvider openai prices gpt-4o in USD and the limit is in EUR: "
+                "money in two currencies cannot be added; give the model a quota of its own"
+            ),
+        ),
+    ],
+    ids=["no such time zone", "two currencies"],
+)
+def test_a_quota_that_would_not_be_ready_says_why(spec: Json, sentence: str, tmp_path: Path, invoke: Invoke) -> None:
+    ended = invoke("check", "-f", lay(tmp_path / "all.yaml", provider(), policy(), quota(**spec)))
+    assert ended.code == 1
+    assert ended.err == f"tokenquota.pointsman.dev/shop/month not ready: {sentence}\n"
+
+
+def test_a_good_quota_is_good(tmp_path: Path, invoke: Invoke) -> None:
+    ended = invoke("check", "-f", lay(tmp_path / "all.yaml", provider(), policy(), quota()))
+    assert (ended.code, ended.out.splitlines()[-1]) == (0, "tokenquota.pointsman.dev/shop/month valid")
+
+
 def test_the_namespace_of_what_names_none_can_be_said(tmp_path: Path, invoke: Invoke) -> None:
     file = lay(tmp_path / "all.yaml", provider(), policy(namespace=None))
     assert "modelroutingpolicy.pointsman.dev/default/support valid" in invoke("check", "-f", file).out
@@ -171,11 +205,11 @@ def test_a_process_of_its_own_says_the_same(stem: str, invoke: Invoke) -> None:
 
 
 def providers_for(documents: Iterable[Json]) -> list[Json]:
-    """What the policies among the documents refer to."""
+    """What the policies and quotas among the documents refer to."""
     wanted: dict[str, set[str]] = {}
     for document in documents:
-        if document["kind"] == "ModelRoutingPolicy":
-            for each in document["spec"]["models"]:
+        if document["kind"] != "ModelProvider":
+            for each in document["spec"].get("models", ()):
                 wanted.setdefault(each["providerRef"]["name"], set()).add(each["model"])
     everything = ["Text", "Image", "Audio"]
     return [

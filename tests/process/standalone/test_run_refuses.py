@@ -33,6 +33,21 @@ def test_a_port_in_use_is_one_sentence(option: str, good: Path) -> None:
     assert ended.err.count("\n") == 1
 
 
+def test_a_folder_that_keeps_no_state_is_refused(tmp_path: Path, good: Path) -> None:
+    (tmp_path / "file").touch()
+    assert refused("-f", good, *ANYWHERE, f"--state-dir={tmp_path}/file/state") == Ended(
+        code=2,
+        out="",
+        err=f"pointsman: --state-dir {tmp_path}/file/state cannot be used: Not a directory; give another folder\n",
+    )
+    (tmp_path / "user-key").write_text("mine")
+    assert refused("-f", good, *ANYWHERE, f"--state-dir={tmp_path}") == Ended(
+        code=2,
+        out="",
+        err=f"pointsman: {tmp_path}/user-key holds no key of ours; remove it to have a new one made\n",
+    )
+
+
 def test_a_namespace_that_the_provider_does_not_allow_is_refused_at_start(tmp_path: Path) -> None:
     file = lay(tmp_path / "all.yaml", CLOSED, namespace("shop"), policy(models=[used("mini", "gpt-4o")], routes=[]))
     assert refused("-f", file, *ANYWHERE) == Ended(

@@ -39,6 +39,16 @@ def provider(name: str = "openai", **spec: Any) -> Json:
     }
 
 
+def quota(name: str = "month", **spec: Any) -> Json:
+    """A quota for every pod."""
+    return {
+        "apiVersion": "pointsman.dev/v1alpha1",
+        "kind": "TokenQuota",
+        "metadata": {"name": name, "namespace": "shop"},
+        "spec": {"window": "Month", "limit": {"tokens": 1_000_000}, **spec},
+    }
+
+
 def policy(name: str = "support", *, namespace: str | None = "shop", **spec: Any) -> Json:
     """A policy of two models for every pod: mini by default, flagship for what is severe."""
     return {

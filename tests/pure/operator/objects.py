@@ -9,9 +9,11 @@ from pointsman_operator.resources import (
     Kind,
     ModelProvider,
     ModelRoutingPolicy,
+    TokenQuota,
     Unreadable,
     parse_policy,
     parse_provider,
+    parse_quota,
 )
 from pointsman_operator.world import World
 
@@ -100,6 +102,35 @@ def policy(
     }
 
 
+def quota(
+    name: str = "month",
+    *,
+    namespace: str = "shop",
+    version: int = 1,
+    generation: int = 1,
+    status: Json | None = None,
+    **spec: Any,
+) -> Json:
+    return {
+        "apiVersion": "pointsman.dev/v1alpha1",
+        "kind": "TokenQuota",
+        "metadata": metadata(name, namespace=namespace, version=version, generation=generation),
+        "spec": {
+            "scope": "Namespace",
+            "window": "Day",
+            "timeZone": "UTC",
+            "limit": {"tokens": 1000},
+            "whenExhausted": "Refuse",
+            **spec,
+        },
+        **({} if status is None else {"status": status}),
+    }
+
+
+def counted(model: str = "gpt-4o", *, provider: str = "openai") -> Json:
+    return {"providerRef": {"kind": "ModelProvider", "name": provider}, "model": model}
+
+
 def route(name: str = "urgent", *, when: Json | None = None, **more: Any) -> Json:
     choice = {} if "split" in more else {"model": "flagship"}
     return {"name": name, "when": when or {"severity": {"in": ["High"]}}, **choice, **more}
@@ -135,6 +166,12 @@ def read_policy(value: Json) -> ModelRoutingPolicy:
     return parsed
 
 
+def read_quota(value: Json) -> TokenQuota:
+    parsed = parse_quota(value)
+    assert isinstance(parsed, TokenQuota), parsed
+    return parsed
+
+
 def read_providers(*values: Json) -> dict[Key, ModelProvider | Unreadable]:
     parsed = [parse_provider(value) for value in values]
     return {each.metadata.key: each for each in parsed}
@@ -144,6 +181,7 @@ def world(
     *,
     policies: Sequence[Json] = (),
     providers: Sequence[Json] = (),
+    quotas: Sequence[Json] = (),
     namespaces: Sequence[Json] = (),
     secrets: Sequence[Json] = (),
     version: int = 1,
@@ -152,6 +190,7 @@ def world(
     listed = {
         Kind.POLICY: policies,
         Kind.PROVIDER: providers,
+        Kind.QUOTA: quotas,
         Kind.NAMESPACE: namespaces,
         Kind.SECRET: secrets,
     }

@@ -7,10 +7,22 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
 from pointsman_api.v1 import control_pb2 as control
-from pointsman_operator.push import Hub, HubMetrics, Peer, Session
-from pointsman_operator.resources import Kind
+from pointsman_operator.compile import check_quota
+from pointsman_operator.push import Hub, HubMetrics, News, Peer, Session
+from pointsman_operator.resources import Key, Kind, Problem
 from pointsman_operator.world import Change, Differences, World, differences
-from pure.operator.objects import OPERATOR_NAMESPACE, Json, namespace, pod, policy, provider, secret, used
+from pure.operator.objects import (
+    OPERATOR_NAMESPACE,
+    Json,
+    counted,
+    namespace,
+    pod,
+    policy,
+    provider,
+    quota,
+    secret,
+    used,
+)
 
 NAMESPACES, PROVIDERS, TIERS = ("shop", "till"), ("openai", "other"), ("gold", "blue")
 HELLO = control.Hello(contract_version=1)
@@ -40,6 +52,13 @@ def changes(draw: st.DrawFn, *, version: int) -> tuple[Kind, Change, Json]:
             value = policy(name, namespace=where, version=version, generation=version, uid=uid, **spec)
         case Kind.PROVIDER:
             value = provider(draw(_PROVIDER_NAMES), version=version, allowed=draw(_ALLOWED), auth=draw(_AUTH))
+        case Kind.QUOTA:
+            models = draw(st.sampled_from([None, [counted("gpt-4o", provider="openai")]]))
+            limit = draw(st.sampled_from([{"tokens": 5}, {"cost": {"amount": "5", "currency": "EUR"}}]))
+            name = draw(st.sampled_from(["a", "b"]))
+            end = "Refuse" if models is None else "DefaultModel"
+            spec = {"limit": limit, "models": models, "whenExhausted": end}
+            value = quota(name, namespace=where, version=version, generation=version, **spec)
         case Kind.NAMESPACE:
             value = namespace(where, version=version, labels=draw(st.sampled_from([{}, {"ai": "on"}])))
         case Kind.SECRET:
@@ -61,7 +80,7 @@ def histories(draw: st.DrawFn) -> list[World]:
 def copied(world: World) -> World:
     """The same objects in a world that shares no node with this one."""
     made = EMPTY
-    for shelf in ("policy_shelf", "provider_shelf", "namespace_shelf", "secret_shelf", "pod_shelf"):
+    for shelf in ("policy_shelf", "provider_shelf", "quota_shelf", "namespace_shelf", "secret_shelf", "pod_shelf"):
         source, target = getattr(world, shelf), getattr(EMPTY, shelf)
         for key, value in source.objects.items():
             target = target.put(key, value, version=source.versions[key])
@@ -104,6 +123,8 @@ def test_targets_and_verdicts_do_not_depend_on_the_way_there(worlds: list[World]
         for namespace_ in NAMESPACES:
             found = {each.claim.key for each in stepwise.verdicts_in(namespace_)}
             assert found == {each.claim.key for each in at_once.verdicts_in(namespace_)}
+            quotas = {each.metadata.key: each for each in stepwise.quotas_in(namespace_)}
+            assert quotas == {key: each for key, each in world.quotas.items() if key.namespace == namespace_}
         for session, other in zip(sessions, fresh, strict=True):
             assert session.target is not None
             assert other.target is not None
@@ -135,3 +156,31 @@ def test_what_a_sidecar_answers_on_the_way_changes_nothing_but_what_it_has(
             hub._aim(session)
             assert session.target is not None
             assert target == session.target
+
+
+def problems(world: World) -> dict[Key, tuple[Problem, ...]]:
+    """What is wrong with each quota."""
+    return {
+        key: check_quota(
+            each,
+            providers=world.providers,
+            policies=[policy for at, policy in world.policies.items() if at.namespace == key.namespace],
+        )
+        for key, each in world.quotas.items()
+    }
+
+
+@settings(max_examples=50)
+@given(histories())
+def test_whoever_follows_quotas_is_told_of_each_of_which_something_else_is_true(worlds: list[World]) -> None:
+    hub, _ = hub_with_sidecars(EMPTY)
+    heard: list[News] = []
+    hub.subscribe(heard.append)
+    for before, after in zip([EMPTY, *worlds], worlds, strict=False):
+        heard.clear()
+        hub.update(after)
+
+        told = {key for news in heard for key in news.quotas}
+        then, now = problems(before), problems(after)
+        assert told >= {key for key in then.keys() | now.keys() if then.get(key) != now.get(key)}
+        assert told >= {key for key in now if before.quotas.get(key) is not after.quotas[key]}

@@ -268,5 +268,5 @@ def test_a_change_of_what_a_pod_was_given_is_news_to_its_namespace() -> None:
 
     assert told == [frozenset({"shop"}), frozenset({"shop"})]
     assert hub.world.pods[Key("shop", "app-1")] == Pod(
-        metadata=hub.world.pods[Key("shop", "app-1")].metadata, injection="y"
+        metadata=hub.world.pods[Key("shop", "app-1")].metadata, injection="y", workload="Pod/app-1"
     )

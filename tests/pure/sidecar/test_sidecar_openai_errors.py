@@ -21,6 +21,8 @@ EXPECTED: dict[str, tuple[Kind, int, type[openai.APIStatusError]]] = {
     "NOT_READY": (Kind.UNAVAILABLE, 503, openai.InternalServerError),
     "RATE_LIMITED": (Kind.UNAVAILABLE, 429, openai.RateLimitError),
     "OVERLOADED": (Kind.RESOURCE_EXHAUSTED, 429, openai.RateLimitError),
+    "QUOTA_EXHAUSTED": (Kind.RESOURCE_EXHAUSTED, 429, openai.RateLimitError),
+    "QUOTA_UNAVAILABLE": (Kind.UNAVAILABLE, 503, openai.InternalServerError),
     "NO_MODEL_ANSWERED": (Kind.UNAVAILABLE, 503, openai.InternalServerError),
     "STREAM_CUT": (Kind.UNAVAILABLE, 503, openai.InternalServerError),
     "DEADLINE_EXCEEDED": (Kind.DEADLINE_EXCEEDED, 504, openai.InternalServerError),
@@ -101,3 +103,14 @@ def test_the_decision_stands_beside_the_error_where_it_was_asked_for() -> None:
 
     assert "pointsman" not in error_body(error)
     assert error_body(error, with_decision=True)["pointsman"]["id"] == "d-1"  # type: ignore[index] # it is an object
+
+
+@pytest.mark.parametrize(("seconds", "retry"), [(3.0, "true"), (3_600.0, "false")])
+def test_a_budget_that_begins_anew_soon_is_worth_another_try(seconds: float, retry: str) -> None:
+    quota = decision_pb2.QuotaLevel(quota="TokenQuota shop/month")
+    error = CompletionError(
+        Kind.RESOURCE_EXHAUSTED, "QUOTA_EXHAUSTED", "nothing is left", retry_after=seconds, quota=quota
+    )
+
+    assert error_headers(error)["x-should-retry"] == retry
+    assert error_headers(error)["retry-after"] == str(int(seconds))

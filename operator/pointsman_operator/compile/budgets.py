@@ -1,0 +1,177 @@
+"""From a namespace's quotas to the budgets that bind one sidecar, and to the ledger's terms for it.
+
+What is said of a budget changes with its quota, with prices, and every few minutes: windows are told some time ahead,
+so that a sidecar which cannot reach the operator still knows the next ones. All that are asked within such a period
+are told the same.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+from pointsman_operator.compile.quotas import Providers, counted_models, millionths, zone_of
+from pointsman_operator.compile.selectors import matches, selector_problems
+from pointsman_operator.ledger.answering import Terms
+from pointsman_operator.ledger.windows import Kind as WindowKind
+from pointsman_operator.ledger.windows import Window, is_window, windows_from
+from pointsman_operator.resources.kinds import Kind
+from pointsman_operator.resources.metadata import Key
+from pointsman_operator.resources.quota import QuotaLimit, TokenQuota
+from pointsman_operator.resources.unreadable import Unreadable
+
+# Windows are told for this long, and told anew each half of it. Longer than any block lasts without the operator.
+AHEAD_SECONDS = 1200
+PERIOD_SECONDS = AHEAD_SECONDS // 2
+_UNITS = {
+    "tokens": "Tokens",
+    "input_tokens": "InputTokens",
+    "output_tokens": "OutputTokens",
+    "requests": "Requests",
+}
+COST = "Cost"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Member:
+    """A pod, as far as quotas tell pods apart."""
+
+    labels: Mapping[str, str]
+    workload: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Amount:
+    """A limit in the ledger's terms: a whole number of a unit. Money is in millionths of its currency's unit."""
+
+    unit: str
+    value: int
+    currency: str = ""
+
+    @property
+    def account_unit(self) -> str:
+        """The unit as the ledger's accounts name it."""
+        return f"{self.unit}:{self.currency}" if self.currency else self.unit
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """What holds from a share of the budget on."""
+
+    at_percent: int
+    max_output_tokens: int | None = None
+    default_model_only: bool = False
+    no_hedging: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Budget:
+    """What a sidecar is told of a budget that binds it.
+
+    Attributes:
+        name: names it in the ledger: by kind, namespace and name, so that deleting and creating it resets nothing.
+        shown: names it to people.
+        subject: whom the sidecar spends for; None where that is the request's user.
+        models: (provider, the provider's name of the model) of those it counts; None for all.
+        default_model_when_exhausted: whether requests keep to the default model at the end, or are refused.
+    """
+
+    name: str
+    shown: str
+    limit: Amount
+    windows: tuple[Window, ...]
+    subject: str | None
+    models: frozenset[tuple[str, str]] | None
+    cached_input_percent: int
+    steps: tuple[Step, ...]
+    default_model_when_exhausted: bool
+    terms: Terms = field(compare=False)
+    """The same for the ledger."""
+
+
+def budget_name(key: Key) -> str:
+    """What the ledger calls a quota's budget."""
+    return f"{Kind.QUOTA}/{key.namespace}/{key.name}"
+
+
+def quota_of(budget: str) -> Key:
+    """The quota of a budget, by what the ledger calls it."""
+    _, namespace, name = budget.split("/")
+    return Key(namespace, name)
+
+
+def amount_of(limit: QuotaLimit) -> Amount:
+    """The limit in the ledger's terms. Where the CRD's rule was slipped past and there is none: nothing at all."""
+    for name, unit in _UNITS.items():
+        if (value := getattr(limit, name)) is not None:
+            return Amount(unit=unit, value=value)
+    if limit.cost is not None:
+        return Amount(unit=COST, value=millionths(limit.cost.amount), currency=limit.cost.currency)
+    return Amount(unit="Requests", value=0)
+
+
+def binds(quota: TokenQuota, labels: Mapping[str, str]) -> bool:
+    """Whether the quota is for a pod with these labels. A selector that no label can match is for none."""
+    selector = quota.spec.selector
+    if selector is not None and any(selector_problems(selector, path="")):
+        return False
+    return matches(selector, labels)
+
+
+def budgets_for(
+    member: Member, *, quotas: Iterable[TokenQuota | Unreadable], providers: Providers, now: float
+) -> tuple[Budget, ...]:
+    """The budgets that bind a pod, by name. `quotas` are its namespace's.
+
+    One that counts no model, since all are priced in another currency, binds nobody: to sidecars, no model means all.
+    """
+    budgets = (
+        _budget(quota, member=member, providers=providers, now=now)
+        for quota in sorted(quotas, key=lambda each: each.metadata.key)
+        if isinstance(quota, TokenQuota) and binds(quota, member.labels)
+    )
+    return tuple(budget for budget in budgets if budget.models is None or budget.models)
+
+
+def terms_of(budgets: Iterable[Budget]) -> dict[str, Terms]:
+    """The same budgets as the ledger takes them, by name."""
+    return {budget.name: budget.terms for budget in budgets}
+
+
+def told_anew(now: float) -> float:
+    """When what `budgets_for` says now is to be asked for again, though nothing else changed."""
+    return (now // PERIOD_SECONDS + 1) * PERIOD_SECONDS
+
+
+def _budget(quota: TokenQuota, *, member: Member, providers: Providers, now: float) -> Budget:
+    spec = quota.spec
+    kind, zone = WindowKind(spec.window), zone_of(quota)
+    limit = amount_of(spec.limit)
+    subject = {"Namespace": "", "Workload": member.workload, "User": None}[spec.scope]
+    began = now // PERIOD_SECONDS * PERIOD_SECONDS
+    percent = 100 if spec.cached_input_percent is None else spec.cached_input_percent
+    return Budget(
+        name=budget_name(quota.metadata.key),
+        shown=f"{Kind.QUOTA} {quota.metadata.key}",
+        limit=limit,
+        # Three: one may have ended since the period began, and the next is to be among them.
+        windows=windows_from(kind, zone, began, until=began + AHEAD_SECONDS, least=3),
+        subject=subject,
+        models=counted_models(quota, providers),
+        cached_input_percent=percent,
+        steps=tuple(
+            Step(
+                at_percent=step.at_percent,
+                max_output_tokens=step.max_output_tokens,
+                default_model_only=step.only == "DefaultModel",
+                no_hedging="Hedging" in step.disable,
+            )
+            for step in spec.steps
+        ),
+        default_model_when_exhausted=spec.when_exhausted == "DefaultModel",
+        terms=Terms(
+            unit=limit.account_unit,
+            limit=limit.value,
+            has_window=partial(is_window, kind, zone),
+            subject=subject,
+        ),
+    )

@@ -1,0 +1,136 @@
+"""The ledger's accounts in ConfigMaps of the operator's own namespace."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from pointsman_operator.ledger.accounts import Account, AccountKey
+from pointsman_operator.ledger.records import UnreadableRecordError
+from pointsman_operator.quotas import shards
+from pointsman_operator.quotas.metrics import StoreMetrics
+from pointsman_operator.quotas.pacing import Pace
+from pointsman_operator.quotas.stores import StoreConflictError, StoreFullError, StoreUnavailableError
+from pointsman_operator.watch.cluster import Cluster, ClusterError
+
+# Who waits for a write waits for the slowest.
+_SECONDS = 5.0
+_AT_ONCE = 16
+_PAGE = 100
+_LABELS = {
+    "app.kubernetes.io/managed-by": "pointsman-operator",
+    "app.kubernetes.io/part-of": "pointsman",
+    "pointsman.dev/ledger": "true",
+}
+_LOST = {HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND}
+
+
+class OwnLedger:
+    """A store. ConfigMaps and not Secrets: each replica watches the namespace's Secrets, and would be sent it all."""
+
+    def __init__(self, cluster: Cluster, *, namespace: str, pace: Pace, metrics: StoreMetrics) -> None:
+        self._cluster = cluster
+        self._namespace = namespace
+        self._path = f"/api/v1/namespaces/{namespace}/configmaps"
+        self._pace = pace
+        self._metrics = metrics
+        self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._versions: dict[int, str] = {}
+        # How long the entries of each shard are.
+        self._sizes: dict[int, dict[str, int]] = {}
+
+    async def read(self) -> Mapping[AccountKey, Account]:
+        """All accounts, page by page."""
+        query = {"labelSelector": "pointsman.dev/ledger=true", "limit": str(_PAGE)}
+        accounts: dict[AccountKey, Account] = {}
+        versions: dict[int, str] = {}
+        sizes: dict[int, dict[str, int]] = {}
+        numbers = {shards.object_name(shard): shard for shard in range(shards.SHARDS)}
+        while True:
+            try:
+                page = await self._cluster.ask("GET", self._path, query=query)
+                for item in page["items"]:
+                    data, name = item.get("data") or {}, item["metadata"]["name"]
+                    if (shard := numbers.get(name)) is None:
+                        continue
+                    accounts |= self._accounts_in(name, data)
+                    versions[shard] = item["metadata"]["resourceVersion"]
+                    sizes[shard] = {entry: len(record.encode()) for entry, record in data.items()}
+                token = page["metadata"].get("continue")
+            except (LookupError, TypeError, AttributeError) as error:
+                raise StoreUnavailableError(f"an answer of the API server cannot be read: {error!r}") from error
+            except ClusterError as error:
+                raise StoreUnavailableError(f"the ledger's ConfigMaps cannot be read: {error}") from error
+            if not token:
+                break
+            query["continue"] = token
+        self._versions, self._sizes = versions, sizes
+        return accounts
+
+    async def write(self, changes: Mapping[AccountKey, Account | None]) -> None:
+        """Write the objects that these accounts are in, each only if it is as it was."""
+        by_shard: defaultdict[int, dict[AccountKey, Account | None]] = defaultdict(dict)
+        for key, account in changes.items():
+            by_shard[shards.shard_of(key)][key] = account
+        patches = {shard: shards.entries(accounts) for shard, accounts in by_shard.items()}
+        sizes = {shard: self._sizes_after(shard, patch, frozenset(by_shard[shard])) for shard, patch in patches.items()}
+        results = await asyncio.gather(
+            *(self._write_shard(shard, patch, sizes[shard]) for shard, patch in patches.items()),
+            return_exceptions=True,
+        )
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+
+    def _sizes_after(
+        self, shard: int, patch: Mapping[str, str | None], accounts: frozenset[AccountKey]
+    ) -> dict[str, int]:
+        before = self._sizes.get(shard, {})
+        after = {name: size for name, size in before.items() if name not in patch}
+        after |= {name: len(record.encode()) for name, record in patch.items() if record is not None}
+        if shards.size(after) > max(shards.MOST_BYTES, shards.size(before)):
+            raise StoreFullError(
+                f"ConfigMap {shards.object_name(shard)} in namespace {self._namespace} is full: too many sidecars or "
+                "users share its budgets; nothing more is granted from these until some of them are done",
+                accounts=accounts,
+            )
+        return after
+
+    async def _write_shard(self, shard: int, patch: Mapping[str, str | None], sizes: dict[str, int]) -> None:
+        version, name = self._versions.get(shard), shards.object_name(shard)
+        size = shards.size(sizes)
+        await self._pace.turn(size)
+        try:
+            async with self._slots:
+                if version is None:
+                    data = {entry: record for entry, record in patch.items() if record is not None}
+                    metadata: dict[str, Any] = {"name": name, "labels": _LABELS}
+                    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
+                    written = await self._cluster.ask("POST", self._path, body=body, seconds=_SECONDS)
+                else:
+                    body = {"metadata": {"resourceVersion": version}, "data": patch}
+                    path = f"{self._path}/{name}"
+                    written = await self._cluster.ask("PATCH", path, body=body, seconds=_SECONDS)
+            self._versions[shard] = written["metadata"]["resourceVersion"]
+        except ClusterError as error:
+            # A namespace that is not found is not made by reading again.
+            if error.status == HTTPStatus.CONFLICT or (version is not None and error.status in _LOST):
+                self._metrics.writes.labels(result="conflict").inc()
+                raise StoreConflictError(str(error)) from error
+            self._metrics.writes.labels(result="failed").inc()
+            raise StoreUnavailableError(f"the ledger's ConfigMap {name} cannot be written: {error}") from error
+        except (LookupError, TypeError) as error:
+            raise StoreUnavailableError(f"an answer of the API server cannot be read: {error!r}") from error
+        self._sizes[shard] = sizes
+        self._metrics.writes.labels(result="written").inc()
+        self._metrics.written_bytes.inc(size)
+
+    def _accounts_in(self, name: str, data: Mapping[str, str]) -> dict[AccountKey, Account]:
+        try:
+            return dict(shards.accounts_in(data))
+        except UnreadableRecordError as error:
+            raise StoreUnavailableError(
+                f"ConfigMap {name} in namespace {self._namespace}: {error}; restore it, or delete it to forget what "
+                "was spent of its budgets in this window"
+            ) from error

@@ -1,0 +1,210 @@
+"""What a completion takes of the budgets: reserved before each call, settled after it, and less as they run out."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from pointsman_sidecar.completing.served import Serving
+from pointsman_sidecar.contract.decisions import Attempt, Progress
+from pointsman_sidecar.providers.outcomes import Outcome
+from pointsman_sidecar.quota.budgets import Budget, Unit, WhenExhausted
+from pointsman_sidecar.quota.degrading import Degradation, Level, degradation, tightest
+from pointsman_sidecar.quota.measuring import amount, bound
+from pointsman_sidecar.quota.outcomes import Charge, Reservation, Shortage
+from pointsman_sidecar.routing.capability import most_usage
+from pointsman_sidecar.routing.costs import Usage
+from pointsman_sidecar.routing.features import Features
+from pointsman_sidecar.routing.plan import PlanError, default_only
+from pointsman_sidecar.routing.policy import Feature, Model
+from pointsman_sidecar.spending.purse import Purse
+
+_NOTHING = Usage(input_tokens=0, output_tokens=0)
+# From here on, an HTTP status says that there is no answer, and so nothing to be charged for.
+_ERROR_STATUS = 400
+
+
+class ShortError(Exception):
+    """Nothing is left to make a call with."""
+
+    def __init__(self, shortage: Shortage) -> None:
+        super().__init__(shortage.budget.shown)
+        self.shortage = shortage
+
+
+class UntoldError(Exception):
+    """It is not known yet which budgets there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """What is reserved for one call."""
+
+    reservation: Reservation
+    charges: Sequence[Charge]
+
+
+class Paying:
+    """Pays for calls. Without a purse, everything is free."""
+
+    def __init__(self, purse: Purse | None, *, refused: Callable[[str, str], None]) -> None:
+        self._purse = purse
+        self._refused = refused
+        self._known_of: tuple[Budget, ...] = ()
+        self._stepped: tuple[Budget, ...] = ()
+        self._known: dict[tuple[str, str, str], tuple[Budget, ...]] = {}
+
+    async def begin(self, serving: Serving[Any, Any]) -> None:
+        """Plan with what is left.
+
+        Raises:
+            UntoldError: the operator has not said which budgets there are.
+            PlanError: only the default model may be used, and it cannot serve the request.
+        """
+        purse = self._purse
+        if purse is None:
+            return
+        if not purse.told.is_set() and not await purse.knows():
+            raise UntoldError
+        if purse.budgets:
+            serving.subject = self._subject(serving.features)
+            serving.reached = self.degrade(serving.progress, serving.features, serving.subject)
+
+    def degrade(self, progress: Progress, features: Features, subject: str | None = None) -> Degradation | None:
+        """Take the steps that budgets have reached into the plan; None where there are none.
+
+        Raises:
+            PlanError: only the default model may be used, and it cannot serve the request.
+        """
+        planned = progress.plan.steps
+        counting = self._counting(planned[0].model)
+        stepped = [
+            budget
+            for budget in self._stepped
+            if budget in counting or any(budget in self._counting(step.model) for step in planned[1:])
+        ]
+        if self._purse is None or not stepped:
+            return None
+        if subject is None:
+            subject = self._subject(features)
+        levels = self._purse.levels(
+            [(budget, subject if budget.subject is None else budget.subject) for budget in stepped]
+        )
+        if not any(level.reaches(min(step.at_percent for step in level.budget.steps)) for level in levels):
+            return None
+        now = degradation(levels)
+        if now.default_model_only and Feature.EMBEDDINGS not in features.needs:
+            why = f"{_names(now.budgets)} is so far spent that only the default model is used"
+            progress.plan = default_only(progress.policy, features, progress.plan, why=why)
+        return now
+
+    async def reserve(self, serving: Serving[Any, Any], attempt: Attempt) -> Payment | None:
+        """Reserve the most that a call can take; None where no budget counts it.
+
+        Raises:
+            ShortError: too little is left.
+        """
+        progress, model = serving.progress, attempt.step.model
+        attempt.cap = progress.policy.max_output_tokens
+        purse = self._purse
+        if purse is None or not purse.budgets:
+            return None
+        counting = self._counting(model)
+        if not counting:
+            progress.quota = None
+            return None
+        reached = serving.reached
+        shortest = None if reached is None else reached.max_output_tokens
+        if reached is not None and shortest is not None and (attempt.cap is None or shortest < attempt.cap):
+            attempt.cap, attempt.capped_by = shortest, _names(reached.budgets)
+        most = most_usage(model, serving.features, policy_cap=attempt.cap)
+        subject = serving.subject
+        charges = [
+            Charge(
+                budget,
+                subject if budget.subject is None else budget.subject,
+                bound(budget, input_tokens=most.input_tokens, output_tokens=most.output_tokens, price=model.price),
+            )
+            for budget in counting
+        ]
+        outcome = await purse.reserve(charges, may_wait=not attempt.hedge)
+        progress.quota = partial(self._tightest, charges)
+        if isinstance(outcome, Shortage):
+            self._refused(outcome.budget.shown, outcome.cause.name.lower())
+            raise ShortError(outcome)
+        return Payment(outcome, charges)
+
+    def settle(self, payment: Payment, attempt: Attempt) -> None:
+        """Pay for a call that has ended. What was sent and never counted takes all that was reserved."""
+        purse = self._purse
+        if purse is None:
+            return
+        if attempt.most is None:
+            purse.release(payment.reservation)
+            return
+        usage: Usage | None = None
+        if attempt.outcome is Outcome.SUCCEEDED:
+            usage = attempt.usage
+        elif attempt.http_status >= _ERROR_STATUS and attempt.time_to_first_token is None:
+            # A call all the same, to a budget of calls.
+            usage = _NOTHING
+        if usage is None:
+            purse.settle_at_bound(payment.reservation)
+        else:
+            price = attempt.step.model.price
+            purse.settle(payment.reservation, [amount(charge.budget, usage, price) for charge in payment.charges])
+
+    def turns_to_default(self, serving: Serving[Any, Any], shortage: Shortage) -> bool:
+        """Whether the request goes to the default model instead, because the budget says so; the plan then says it."""
+        budget, progress = shortage.budget, serving.progress
+        default = progress.policy.models[progress.policy.default_model]
+        if (
+            budget.when_exhausted is not WhenExhausted.DEFAULT_MODEL
+            or Feature.EMBEDDINGS in serving.features.needs
+            or _counts(budget, default)
+        ):
+            return False
+        why = f"nothing is left of {budget.shown}, so the default model answers"
+        try:
+            progress.plan = default_only(progress.policy, serving.features, progress.plan, why=why)
+        except PlanError:
+            return False
+        return True
+
+    def now(self) -> float:
+        """Seconds since 1970, as the sidecar has it."""
+        return 0.0 if self._purse is None else self._purse.clock()
+
+    def _subject(self, features: Features) -> str:
+        purse = self._purse
+        if purse is None or all(budget.subject is not None for budget in purse.budgets):
+            return ""
+        return purse.subject_of(features.user)
+
+    def _counting(self, model: Model) -> tuple[Budget, ...]:
+        """The budgets that count calls to a model; looked up once for as long as they and the model stay the same."""
+        budgets = () if self._purse is None else self._purse.budgets
+        if self._known_of is not budgets:
+            self._known_of, self._known = budgets, {}
+            self._stepped = tuple(budget for budget in budgets if budget.steps)
+        key = (model.provider, model.provider_model, model.price.currency)
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = tuple(budget for budget in budgets if _counts(budget, model))
+        return known
+
+    def _tightest(self, charges: Sequence[Charge]) -> Level | None:
+        if self._purse is None:
+            return None
+        return tightest(self._purse.levels([(charge.budget, charge.subject) for charge in charges]))
+
+
+def _counts(budget: Budget, model: Model) -> bool:
+    return budget.counts(provider=model.provider, provider_model=model.provider_model, escalation=False) and (
+        # What has no price in its currency cannot be measured by it.
+        budget.unit is not Unit.COST or budget.currency == model.price.currency
+    )
+
+
+def _names(budgets: Iterable[Budget]) -> str:
+    return " and ".join(budget.shown for budget in budgets)
