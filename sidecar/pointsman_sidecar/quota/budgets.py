@@ -21,7 +21,7 @@ class WhenExhausted(Enum):
 
     REFUSE = auto()
     DEFAULT_MODEL = auto()
-    # The call is not made, as if the provider limited it. Without the ledger it is: the provider has a limit of its own.
+    # The call is not made, as if the provider limited it. Without the ledger it is: the provider has its own limit.
     NEXT_MODEL = auto()
 
 

@@ -34,6 +34,7 @@ from support.waiting import until
 KEY = "sk-of-these-tests"
 CAP = 40
 MINI = "gpt-4o-mini"
+LIMITED = "the rate limit of ModelProvider openai"
 # Goes to the flagship by the policy's route.
 SEVERE = completions_pb2.RoutingHints(severity=types_pb2.SEVERITY_CRITICAL)
 
@@ -217,7 +218,7 @@ def rate_limit(
         models=models,
         when_exhausted=quota_pb2.WHEN_EXHAUSTED_NEXT_MODEL,
     )
-    limited.shown = "the rate limit of ModelProvider openai"
+    limited.shown = LIMITED
     return limited
 
 
@@ -229,13 +230,11 @@ async def test_at_a_providers_rate_limit_the_next_model_answers(stub: StubProvid
     assert [answer.decision.model for answer in answers] == ["mini", "mini", "flagship"]
     last = answers[-1].decision
     assert last.reason == decision_pb2.REASON_FALLBACK
-    assert [(each.model, each.message) for each in last.passed_over] == [
-        (
-            "mini",
-            "the rate limit of ModelProvider openai leaves no room for another call in this minute: all sidecars together "
-            "may send 2 calls in a minute",
-        )
-    ]
+    (passed,) = last.passed_over
+    assert (passed.model, passed.message) == (
+        "mini",
+        f"{LIMITED} leaves no room for another call in this minute: all sidecars together may send 2 calls in a minute",
+    )
     # No call was made that could have failed, and no budget of the app's is at its end.
     assert outcomes(last) == [("flagship", "SUCCEEDED")]
     assert not last.HasField("quota")
