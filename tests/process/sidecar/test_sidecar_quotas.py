@@ -507,7 +507,7 @@ async def test_a_call_that_fails_is_a_request_and_no_tokens_and_each_fallback_is
         await pod.stop()
 
     used = {key.budget: account.used for key, account in ledger.books.accounts.items()}
-    assert used == {"shop/month": pod.tokens, "shop/calls": 2}
+    assert used == {"TokenQuota/shop/month": pod.tokens, "TokenQuota/shop/calls": 2}
     assert len(stub.requests) == 2
 
 
