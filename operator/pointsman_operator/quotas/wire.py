@@ -62,7 +62,7 @@ def reply_message(reply: Reply, *, message: str) -> pb.QuotaReply:
 
 
 def _is_open_to(budget: str, *, namespace: str) -> bool:
-    """Whether a namespace may speak of a budget: of its own quotas, and of any provider, whose terms say who is granted."""
+    """Whether a namespace may speak of a budget: of its own quotas, and of any provider, whose terms grant or not."""
     kind, _, rest = budget.partition("/")
     owner, _, name = rest.partition("/")
     return bool(name) and "/" not in name and (kind == Kind.PROVIDER or (kind, owner) == (Kind.QUOTA, namespace))
