@@ -24,7 +24,8 @@ provider that fails on demand (`tests/process/faults/`), and `make docs` writes 
 
 - **Outcome** is the attempt's in the decision.
 - **Retried**: whether the same model is called again, as far as `resilience.retries` goes; never after the first token.
-  "Without a fallback": silence has used up the model's time, and what is left of it is the next model's.
+  "Without a fallback": where another model is left, it is asked instead. Silence has used up the model's time, and an
+  answer that cannot be read may be charged for, as may the next.
 - **Next model**: whether one of the fallbacks is called after that. What a model refuses because the request itself is
   wrong is not asked of others.
 - **gRPC** and **HTTP**: what the app gets where no model is left. A stream that breaks after its first token has had

@@ -10,7 +10,7 @@ class Retried(Enum):
 
     YES = "yes"
     NO = "no"
-    # Its time is used up, and another model has the rest of it.
+    # Another model is likelier to answer, in what is left of the time and for what an answer costs.
     ALONE = "without a fallback"
 
 
@@ -132,7 +132,7 @@ def too_large() -> Came:
 _BROKEN = missed("CONNECTION_FAILED", retried=Retried.YES, charge="UNKNOWN")
 _NOT_REACHED = missed("CONNECTION_FAILED", retried=Retried.YES)
 _SILENT = missed("TIMED_OUT", retried=Retried.ALONE, charge="UNKNOWN")
-_UNREADABLE = missed("PROVIDER_FAILED", retried=Retried.NO, charge="UNKNOWN")
+_UNREADABLE = missed("PROVIDER_FAILED", retried=Retried.ALONE, charge="UNKNOWN")
 _SETUP = missed("MISCONFIGURED", retried=Retried.NO)
 _FAILED = missed("PROVIDER_FAILED", retried=Retried.YES)
 _LIMITED = missed("RATE_LIMITED", retried=Retried.YES, reason="RATE_LIMITED", http=429, code="rate_limit_exceeded")

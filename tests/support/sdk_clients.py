@@ -1,9 +1,8 @@
 """Calls through the openai SDK, as the sidecar once made them: what its own calls must equal."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
-from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from types import TracebackType
 from typing import Self
@@ -15,7 +14,15 @@ from openai import AsyncOpenAI, AsyncStream, DefaultAioHttpClient, Omit, omit
 from openai._types import RequestOptions  # the type of post()'s options, which the SDK exports nowhere else
 
 from pointsman_sidecar.providers.events import EventSplitter
-from pointsman_sidecar.providers.failures import failure_in
+from pointsman_sidecar.providers.failures import (
+    LASTING_CODES,
+    LONGEST_RETRY_AFTER,
+    TOO_LARGE_CODES,
+    failure_in,
+    quote,
+    retry_after,
+    unreadable,
+)
 from pointsman_sidecar.providers.outcomes import Outcome, ProviderFailure
 from pointsman_sidecar.routing.policy import Provider
 
@@ -24,18 +31,6 @@ from pointsman_sidecar.routing.policy import Provider
 CALL_ERRORS = (openai.OpenAIError, aiohttp.ClientError, httpx2.HTTPError, ValueError, RecursionError)
 _TIMEOUT_STATUS = 408
 _TOO_LARGE_STATUS = 413
-# What OpenAI's own clients try again: at 408, 409, 429 and from 500 on, unless the provider says otherwise.
-_PASSING = frozenset({408, 409, 429})
-_SERVER_ERRORS = 500
-# Nothing that a moment mends: the account is empty.
-_LASTING_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
-_SHOULD_RETRY = {"true": True, "false": False}
-_TOO_LARGE_CODES = frozenset({"context_length_exceeded", "string_above_max_length"})
-# Long enough for any sentence, short enough for a status message.
-_LONGEST_QUOTE = 300
-# A day. What names a longer time means no time that a caller could wait.
-_LONGEST_RETRY_AFTER = 86_400
-
 _BY_TYPE: dict[type[openai.APIStatusError], Outcome] = {
     openai.BadRequestError: Outcome.REFUSED,
     openai.UnprocessableEntityError: Outcome.REFUSED,
@@ -77,12 +72,13 @@ class SdkClients:
         Raises:
             ProviderFailure: there is no answer.
         """
+        client = self._client(provider.base_url, api_key)
         try:
-            response = await self._client(provider.base_url, api_key).post(
+            response = await client.post(
                 path, cast_to=httpx2.Response, content=body, options=_options(api_key, connect_timeout)
             )
         except CALL_ERRORS as error:
-            raise failure_of(error) from error
+            raise failure_of(error, client) from error
         return response.content
 
     @asynccontextmanager
@@ -96,8 +92,9 @@ class SdkClients:
         Raises:
             ProviderFailure: there is no answer, or, from the iterator, no more of it.
         """
+        client = self._client(provider.base_url, api_key)
         try:
-            stream = await self._client(provider.base_url, api_key).post(
+            stream = await client.post(
                 path,
                 cast_to=object,
                 content=body,
@@ -106,9 +103,9 @@ class SdkClients:
                 options=_options(api_key, connect_timeout),
             )
         except CALL_ERRORS as error:
-            raise failure_of(error) from error
+            raise failure_of(error, client) from error
         try:
-            yield _chunks(stream.response)
+            yield _chunks(stream.response, client)
         finally:
             await stream.close()
 
@@ -128,7 +125,7 @@ class SdkClients:
         return client
 
 
-async def _chunks(response: httpx2.Response) -> AsyncIterator[bytes]:
+async def _chunks(response: httpx2.Response, client: AsyncOpenAI) -> AsyncIterator[bytes]:
     # The SDK's own iterator would decode every chunk, and what is sent on must be what came.
     splitter = EventSplitter()
     body = response.aiter_bytes()
@@ -142,7 +139,7 @@ async def _chunks(response: httpx2.Response) -> AsyncIterator[bytes]:
                     raise failure
                 yield data
     except CALL_ERRORS as error:
-        raise failure_of(error) from error
+        raise failure_of(error, client) from error
 
 
 async def _drain(body: AsyncIterator[bytes]) -> None:
@@ -162,6 +159,7 @@ def _options(api_key: str, connect_timeout: float) -> RequestOptions:
 
 def failure_of(
     error: openai.OpenAIError | aiohttp.ClientError | httpx2.HTTPError | ValueError | RecursionError,
+    client: AsyncOpenAI,
 ) -> ProviderFailure:
     """The outcome that an exception of the SDK or its transport stands for."""
     match error:
@@ -170,9 +168,9 @@ def failure_of(
         case openai.APIConnectionError() | aiohttp.ClientError() | httpx2.HTTPError():
             return _of_connection(error)
         case openai.APIStatusError():
-            return _of_status(error)
+            return _of_status(error, client)
         case _:
-            return ProviderFailure(Outcome.PROVIDER_FAILED, "the provider's answer cannot be read", retry=False)
+            return unreadable("the provider's answer cannot be read")
 
 
 def _of_connection(error: BaseException) -> ProviderFailure:
@@ -196,10 +194,10 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__
 
 
-def _of_status(error: openai.APIStatusError) -> ProviderFailure:
+def _of_status(error: openai.APIStatusError, client: AsyncOpenAI) -> ProviderFailure:
     status = error.status_code
     outcome = next((outcome for type_, outcome in _BY_TYPE.items() if isinstance(error, type_)), None)
-    if status == _TOO_LARGE_STATUS or (outcome is Outcome.REFUSED and error.code in _TOO_LARGE_CODES):
+    if status == _TOO_LARGE_STATUS or (outcome is Outcome.REFUSED and error.code in TOO_LARGE_CODES):
         outcome = Outcome.TOO_LARGE
     elif status == _TIMEOUT_STATUS:
         outcome = Outcome.TIMED_OUT
@@ -208,20 +206,13 @@ def _of_status(error: openai.APIStatusError) -> ProviderFailure:
         outcome = Outcome.PROVIDER_FAILED
     return ProviderFailure(
         outcome,
-        f"status {status}: {_quote(_said(error))}",
+        f"status {status}: {quote(_said(error))}",
         http_status=status,
-        retry_after=_retry_after(error.response.headers),
+        retry_after=_retry_after(client, error.response.headers),
         code=_word(error.code),
         param=_word(error.param),
-        retry=_may_pass(status, _word(error.code), error.response.headers),
+        retry=_may_pass(client, error),
     )
-
-
-def _may_pass(status: int, code: str, headers: Mapping[str, str]) -> bool:
-    said = _SHOULD_RETRY.get(headers.get("x-should-retry", ""))
-    if said is not None:
-        return said
-    return code not in _LASTING_CODES and (status in _PASSING or status >= _SERVER_ERRORS)
 
 
 def _said(error: openai.APIStatusError) -> str:
@@ -232,30 +223,20 @@ def _said(error: openai.APIStatusError) -> str:
 
 
 def _word(value: object) -> str:
-    return _quote(value) if isinstance(value, str) else ""
+    return quote(value) if isinstance(value, str) else ""
 
 
-def _quote(text: str) -> str:
-    # JSON can hold half a character, and protobuf cannot.
-    line = " ".join(text.encode(errors="replace").decode().split())
-    return line if len(line) <= _LONGEST_QUOTE else f"{line[:_LONGEST_QUOTE]}…"
+def _may_pass(client: AsyncOpenAI, error: openai.APIStatusError) -> bool:
+    """What the SDK itself says. How long it would wait is left out: ours looks at the time that is left instead."""
+    said = {name: value for name, value in error.response.headers.items() if not name.startswith("retry-after")}
+    asked = httpx2.Response(error.status_code, headers=said)
+    return client._should_retry(asked) and error.code not in LASTING_CODES
 
 
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """The seconds after which a provider wants to be called again; None where it names no time that makes sense."""
-    for name, unit in (("retry-after-ms", 1000), ("retry-after", 1)):
-        try:
-            seconds = float(headers.get(name, "")) / unit
-        except ValueError:
-            continue
-        return _sensible(seconds)
-    try:
-        # A date means something by the provider's own clock only, which stands beside it.
-        wait = parsedate_to_datetime(headers["retry-after"]) - parsedate_to_datetime(headers["date"])
-    except (KeyError, ValueError, TypeError):
-        return None
-    return _sensible(wait.total_seconds())
-
-
-def _sensible(seconds: float) -> float | None:
-    return seconds if 0 < seconds <= _LONGEST_RETRY_AFTER else None
+def _retry_after(client: AsyncOpenAI, headers: httpx2.Headers) -> float | None:
+    """What the SDK itself reads, where it names a time that makes sense."""
+    if "," in headers.get("retry-after", "") and "retry-after-ms" not in headers:
+        # A date. The SDK holds it against this machine's clock, and ours on purpose against the provider's.
+        return retry_after(headers)
+    seconds = client._parse_retry_after_header(headers)
+    return seconds if seconds is not None and 0 < seconds <= LONGEST_RETRY_AFTER else None

@@ -114,8 +114,7 @@ class Trying:
         rule = progress.policy.retries
         if rule is None or retry >= rule.attempts or not failure.may_retry:
             return None
-        if has_fallback and failure.outcome is Outcome.TIMED_OUT and not failure.http_status:
-            # The caller has waited for this model as long as the policy says. Let another one have the rest.
+        if has_fallback and failure.others_first:
             return None
         wait = backoff(retry, draw=self._random(), named=failure.retry_after)
         left = (serving.total.when() or 0.0) - asyncio.get_running_loop().time()

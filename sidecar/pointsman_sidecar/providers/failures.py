@@ -15,13 +15,13 @@ CALL_ERRORS = (aiohttp.ClientError, OSError, ValueError)
 _PASSING = frozenset({408, 409, 429})
 _SERVER_ERRORS = 500
 # Nothing that a moment mends: the account is empty.
-_LASTING_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
+LASTING_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
 _SHOULD_RETRY = {"true": True, "false": False}
-_TOO_LARGE_CODES = frozenset({"context_length_exceeded", "string_above_max_length"})
+TOO_LARGE_CODES = frozenset({"context_length_exceeded", "string_above_max_length"})
 # Long enough for any sentence, short enough for a status message.
 _LONGEST_QUOTE = 300
 # A day. What names a longer time means no time that a caller could wait.
-_LONGEST_RETRY_AFTER = 86_400
+LONGEST_RETRY_AFTER = 86_400
 
 _BY_STATUS = {
     400: Outcome.REFUSED,
@@ -56,8 +56,8 @@ def failure_of(error: aiohttp.ClientError | OSError | ValueError) -> ProviderFai
 
 
 def unreadable(message: str) -> ProviderFailure:
-    """An answer that makes no sense. Another one would be charged for too, and make no more."""
-    return ProviderFailure(Outcome.PROVIDER_FAILED, message, retry=False)
+    """An answer that makes no sense, such as the page of a proxy in between. It may be charged for, as may the next."""
+    return ProviderFailure(Outcome.PROVIDER_FAILED, message, others_first=True)
 
 
 def failure_of_status(status: int, reason: str, headers: Mapping[str, str], raw: bytes) -> ProviderFailure:
@@ -66,13 +66,13 @@ def failure_of_status(status: int, reason: str, headers: Mapping[str, str], raw:
     outcome = _BY_STATUS.get(status, Outcome.PROVIDER_FAILED)
     error = _error_in(raw)
     code = error.get("code")
-    if outcome is Outcome.REFUSED and isinstance(code, str) and code in _TOO_LARGE_CODES:
+    if outcome is Outcome.REFUSED and isinstance(code, str) and code in TOO_LARGE_CODES:
         outcome = Outcome.TOO_LARGE
     message = error.get("message")
     said = message if isinstance(message, str) else reason or "no reason given"
     return ProviderFailure(
         outcome,
-        f"status {status}: {_quote(said)}",
+        f"status {status}: {quote(said)}",
         http_status=status,
         retry_after=retry_after(headers),
         code=_word(code),
@@ -85,7 +85,7 @@ def _may_pass(status: int, code: str, headers: Mapping[str, str]) -> bool:
     said = _SHOULD_RETRY.get(headers.get("x-should-retry", ""))
     if said is not None:
         return said
-    return code not in _LASTING_CODES and (status in _PASSING or status >= _SERVER_ERRORS)
+    return code not in LASTING_CODES and (status in _PASSING or status >= _SERVER_ERRORS)
 
 
 def _error_in(raw: bytes) -> Mapping[str, Any]:
@@ -113,15 +113,16 @@ def failure_in(chunk: bytes) -> ProviderFailure | None:
         return None
     message = error.get("message") if isinstance(error, dict) else error
     said = message if isinstance(message, str) and message else "an error without a message"
-    return ProviderFailure(Outcome.PROVIDER_FAILED, f"the provider says: {_quote(said)}")
+    return ProviderFailure(Outcome.PROVIDER_FAILED, f"the provider says: {quote(said)}")
 
 
 def _word(value: object) -> str:
     # Some providers have numbers for codes.
-    return _quote(str(value)) if isinstance(value, str | int) else ""
+    return quote(str(value)) if isinstance(value, str | int) else ""
 
 
-def _quote(text: str) -> str:
+def quote(text: str) -> str:
+    """A provider's words on one line, cut where they are long."""
     # JSON can hold half a character, and protobuf cannot.
     line = " ".join(text.encode(errors="replace").decode().split())
     return line if len(line) <= _LONGEST_QUOTE else f"{line[:_LONGEST_QUOTE]}…"
@@ -144,4 +145,4 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def _sensible(seconds: float) -> float | None:
-    return seconds if 0 < seconds <= _LONGEST_RETRY_AFTER else None
+    return seconds if 0 < seconds <= LONGEST_RETRY_AFTER else None

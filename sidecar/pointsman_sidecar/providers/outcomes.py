@@ -30,7 +30,8 @@ class ProviderFailure(Exception):  # noqa: N818 - an expected outcome, no error 
     `str()` is a sentence for the caller. It may quote the provider, and so the prompt: never log it. `retry_after` is
     in seconds, where the provider names a time. `code` and `param` are its words for what is wrong with the request.
     `sent` is false where it is certain that the request did not reach the provider. `retry` says whether the same call
-    may succeed a moment later; None leaves that to the outcome.
+    may succeed a moment later; None leaves that to the outcome. `others_first` says that this is tried only where no
+    other model is left: it has cost the caller's time, or the app's money, and another model is likelier to answer.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class ProviderFailure(Exception):  # noqa: N818 - an expected outcome, no error 
         param: str = "",
         sent: bool = True,
         retry: bool | None = None,
+        others_first: bool = False,
     ) -> None:
         super().__init__(message)
         self.outcome = outcome
@@ -53,6 +55,8 @@ class ProviderFailure(Exception):  # noqa: N818 - an expected outcome, no error 
         self.param = param
         self.sent = sent
         self.may_retry = outcome in _PASSING if retry is None else retry and self.may_fall_back
+        # Silence, unlike a status that says so, has used up all the time that the policy gives to one call.
+        self.others_first = others_first or (outcome is Outcome.TIMED_OUT and not http_status)
 
     @property
     def may_fall_back(self) -> bool:

@@ -15,6 +15,7 @@ import structlog
 from pointsman_sidecar.doors.http_door import http_door
 from pointsman_sidecar.doors.reading import Reading
 from pointsman_stub import StubProvider
+from support.floods import Flood
 from support.http_doors import question
 from support.odd_providers import odd_provider
 from support.sidecars import Sidecar, running_sidecar
@@ -195,37 +196,6 @@ async def test_a_caller_that_leaves_while_it_sends_leaves_nothing_behind(
     assert sidecar.in_flight == 0
 
 
-# Larger than all buffers between the provider and a caller together.
-EVENTS = 4_000
-TEXT = "x" * 8_000
-EVENT = b'data: {"choices": [{"index": 0, "delta": {"content": "' + TEXT.encode() + b'"}}]}\n\n'
-END = b'data: {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}\n\ndata: [DONE]\n\n'
-
-
-class Flood:
-    """A provider that sends 32 MB as fast as they are taken, and counts what it got rid of."""
-
-    def __init__(self) -> None:
-        self.sent = 0
-
-    async def __call__(self, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer one request."""
-        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n")
-        for _number in range(EVENTS):
-            writer.write(EVENT)
-            await writer.drain()
-            self.sent += 1
-        writer.write(END)
-
-
-async def _steady(flood: Flood) -> None:
-    """Wait until the provider is held back: nothing more goes out for a while."""
-    last = -1
-    while flood.sent != last:
-        last = flood.sent
-        await asyncio.sleep(0.2)
-
-
 async def test_a_slow_reader_holds_the_provider_back_and_still_gets_everything(http: aiohttp.ClientSession) -> None:
     flood = Flood()
     async with (
@@ -234,12 +204,12 @@ async def test_a_slow_reader_holds_the_provider_back_and_still_gets_everything(h
         http.post(sidecar.http_url + CHAT, json=question(stream=True)) as response,
     ):
         await until(lambda: flood.sent > 0)
-        await _steady(flood)
+        await flood.held_back()
 
-        assert flood.sent < EVENTS / 2
+        assert flood.sent < flood.EVENTS / 2
         received = await response.read()
 
-    assert received.count(TEXT.encode()) == EVENTS
+    assert received.count(flood.TEXT.encode()) == flood.EVENTS
     assert received.endswith(b"data: [DONE]\n\n")
 
 

@@ -7,6 +7,7 @@ from pointsman_api.v1 import completions_pb2, types_pb2
 from pointsman_stub import StubProvider
 from support.answers import next_event, rest, streamed, text_of
 from support.completions import ask
+from support.floods import Flood
 from support.odd_providers import odd_provider
 from support.sidecars import Sidecar, running_sidecar
 from support.snapshots import snapshot
@@ -35,37 +36,6 @@ async def test_fifty_callers_at_once_get_each_their_own_answer(stub: StubProvide
     assert sidecar.in_flight == 0
 
 
-# Larger than all buffers between the provider and a caller together.
-EVENTS = 4_000
-TEXT = "x" * 8_000
-EVENT = b'data: {"choices": [{"index": 0, "delta": {"content": "' + TEXT.encode() + b'"}}]}\n\n'
-END = b'data: {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}\n\ndata: [DONE]\n\n'
-
-
-class Flood:
-    """A provider that sends 32 MB as fast as they are taken, and counts what it got rid of."""
-
-    def __init__(self) -> None:
-        self.sent = 0
-
-    async def __call__(self, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer one request."""
-        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n")
-        for _number in range(EVENTS):
-            writer.write(EVENT)
-            await writer.drain()
-            self.sent += 1
-        writer.write(END)
-
-
-async def _steady(flood: Flood) -> None:
-    """Wait until the provider is held back: nothing more goes out for a while."""
-    last = -1
-    while flood.sent != last:
-        last = flood.sent
-        await asyncio.sleep(0.2)
-
-
 async def test_a_slow_reader_holds_the_provider_back_and_still_gets_everything() -> None:
     flood = Flood()
     async with (
@@ -76,8 +46,8 @@ async def test_a_slow_reader_holds_the_provider_back_and_still_gets_everything()
         assert (await next_event(call)).HasField("started")
         await until(lambda: flood.sent > 0)
 
-        await _steady(flood)
+        await flood.held_back()
 
-        assert flood.sent < EVENTS / 2
-        assert len(text_of(await rest(call))) == EVENTS * len(TEXT)
-        assert flood.sent == EVENTS
+        assert flood.sent < flood.EVENTS / 2
+        assert len(text_of(await rest(call))) == flood.EVENTS * len(flood.TEXT)
+        assert flood.sent == flood.EVENTS

@@ -55,7 +55,7 @@ async def test_after_its_retries_the_fallback_answers(stub: StubProvider, sideca
 
 @pytest.mark.parametrize(
     "fault",
-    [{"status": 401}, {"status": 404}, {"garbage": "json"}, {"status": 429, "code": "insufficient_quota"}],
+    [{"status": 401}, {"status": 404}, {"status": 429, "code": "insufficient_quota"}],
     ids=str,
 )
 async def test_what_a_moment_does_not_mend_is_not_tried_again(
@@ -103,6 +103,37 @@ async def test_silence_is_tried_again_only_where_no_fallback_is_left(stub: StubP
 
     assert outcomes(fallen_back) == [("mini", "TIMED_OUT"), ("flagship", "SUCCEEDED")]
     assert told.outcomes == [("mini", "TIMED_OUT")] * 2
+
+
+@pytest.mark.parametrize("fault", [{"garbage": "html"}, {"garbage": "json"}, {"odd": "no_choices"}], ids=str)
+async def test_what_cannot_be_read_is_asked_of_the_fallback_and_again_where_none_is_left(
+    stub: StubProvider, sidecar: Sidecar, fault: dict[str, str]
+) -> None:
+    sidecar.apply(snapshot(base_url=stub.base_url, retries=retrying(1)))
+    stub.set_faults(Fault(model=MINI, **fault), Fault(model=FLAGSHIP, times=1, **fault))  # type: ignore[arg-type]
+
+    decision = (await sidecar.app.Complete(ask())).decision
+
+    assert outcomes(decision) == [
+        *(("mini", "PROVIDER_FAILED"), ("flagship", "PROVIDER_FAILED"), ("flagship", "SUCCEEDED")),
+    ]
+    assert [each.charge for each in decision.attempts] == [
+        *(decision_pb2.CHARGE_UNKNOWN, decision_pb2.CHARGE_UNKNOWN, decision_pb2.CHARGE_COUNTED),
+    ]
+
+
+async def test_a_silent_model_and_a_page_from_its_only_fallback_are_absorbed(
+    stub: StubProvider, sidecar: Sidecar
+) -> None:
+    sidecar.apply(snapshot(base_url=stub.base_url, retries=retrying(2), attempt=0.1))
+    stub.set_faults(Fault(model=MINI, hang="start"), Fault(model=FLAGSHIP, garbage="html", times=2))
+
+    decision = (await sidecar.app.Complete(ask())).decision
+
+    assert outcomes(decision) == [
+        *(("mini", "TIMED_OUT"), ("flagship", "PROVIDER_FAILED")),
+        *(("flagship", "PROVIDER_FAILED"), ("flagship", "SUCCEEDED")),
+    ]
 
 
 async def test_nothing_is_tried_again_after_the_first_token(stub: StubProvider, sidecar: Sidecar) -> None:

@@ -73,7 +73,7 @@ async def call(clients: Clients, base_url: str, *, streamed: bool, api_key: str 
     except ProviderFailure as error:
         failure = (
             *(error.outcome, str(error), error.http_status, error.retry_after, error.code, error.param),
-            *(error.sent, error.may_retry),
+            *(error.sent, error.may_retry, error.others_first),
         )
     return Came(got=tuple(got), failure=failure)
 

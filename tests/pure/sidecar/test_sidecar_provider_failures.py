@@ -10,7 +10,7 @@ import pytest
 from aiohttp.client_reqrep import ConnectionKey
 from yarl import URL
 
-from pointsman_sidecar.providers.failures import failure_in, failure_of, failure_of_status, retry_after
+from pointsman_sidecar.providers.failures import failure_in, failure_of, failure_of_status, retry_after, unreadable
 from pointsman_sidecar.providers.outcomes import Outcome, ProviderFailure
 
 
@@ -99,11 +99,29 @@ def test_a_connection_that_takes_too_long(error: OSError, *, sent: bool) -> None
     assert failure.sent is sent
 
 
-def test_what_python_cannot_read_is_a_failure_of_the_provider_that_stays_one() -> None:
+def test_what_python_cannot_read_is_a_failure_of_the_provider_that_others_are_asked_after_first() -> None:
     failure = failure_of(ValueError("no port"))
 
     assert failure.outcome is Outcome.PROVIDER_FAILED
-    assert not failure.may_retry
+    assert failure.may_retry
+    assert failure.others_first
+
+
+@pytest.mark.parametrize(
+    ("failure", "others_first"),
+    [
+        (ProviderFailure(Outcome.TIMED_OUT, "no answer"), True),
+        (ProviderFailure(Outcome.TIMED_OUT, "status 408", http_status=408), False),
+        (ProviderFailure(Outcome.PROVIDER_FAILED, "status 500", http_status=500), False),
+        (unreadable("no choices"), True),
+    ],
+    ids=str,
+)
+def test_what_took_time_or_may_be_charged_for_is_asked_of_others_first(
+    failure: ProviderFailure, *, others_first: bool
+) -> None:
+    assert failure.may_retry
+    assert failure.others_first is others_first
     assert failure.sent
 
 
