@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from pointsman_operator.compile import budget_name
-from pointsman_operator.ledger import lapsing
+from pointsman_operator.ledger import eras, lapsing
 from pointsman_operator.ledger.accounts import Account, AccountKey
 from pointsman_operator.ledger.answering import Answer, Moment, Presence, Terms, answer
 from pointsman_operator.ledger.books import Books
@@ -19,7 +19,14 @@ from pointsman_operator.ledger.messages import Call, Reply
 from pointsman_operator.ledger.windows import Window
 from pointsman_operator.quotas.metrics import LedgerMetrics
 from pointsman_operator.quotas.pacing import LONG_SECONDS
-from pointsman_operator.quotas.stores import Store, StoreConflictError, StoreFullError, StoreUnavailableError
+from pointsman_operator.quotas.stores import (
+    NO_ERA,
+    Era,
+    Store,
+    StoreConflictError,
+    StoreFullError,
+    StoreUnavailableError,
+)
 from pointsman_operator.resources import TokenQuota
 from pointsman_operator.status import Standing, standings_in
 
@@ -52,9 +59,14 @@ class Asked:
 
 @dataclass
 class _Term:
-    """What is known while this replica leads. Begun anew with each term."""
+    """What is known while this replica leads. Begun anew with each term.
+
+    `since` is when it began to listen in this era, and `grants_from` when it may grant.
+    """
 
     since: float
+    era: Era = NO_ERA
+    grants_from: float = float("-inf")
     books: Books = field(default_factory=Books)
     presences: dict[str, Presence] = field(default_factory=dict)
     nudges: dict[str, Callable[[], None]] = field(default_factory=dict)
@@ -173,6 +185,7 @@ class Keeper:
             books.put(key, account)
             of_budget[key.budget][key] = None
         term.books, term.of_budget, term.reports = books, of_budget, {}
+        self._enter(term, self._store.era)
         term.current = True
         self._read_at = self._clock()
         if not term.ever_read and term is self._term:
@@ -180,6 +193,22 @@ class Keeper:
             log.info("the ledger is open", accounts=len(books))
             self._opened()
         self._moved(frozenset(of_budget))
+
+    def _enter(self, term: _Term, era: Era) -> None:
+        """Where the store may have lost something, all sidecars declare what they hold before more is granted."""
+        if era == term.era:
+            return
+        now = self._now()
+        term.era, term.since = era, now
+        term.grants_from = eras.grants_from(began=era.began, now=now)
+        term.presences.clear()
+        if (seconds := term.grants_from - now) > 0:
+            log.info(
+                "the ledger's store may have lost what it confirmed last: sidecars declare what they hold, and until "
+                "then nothing is granted",
+                era=era.number,
+                seconds=round(seconds),
+            )
 
     async def _work(self, term: _Term) -> None:
         if self._ahead and self._clock() >= self._read_at + _READ_SECONDS:
@@ -242,8 +271,13 @@ class Keeper:
         answers: list[tuple[Asked, Answer]] = []
         for holder, asked in group.items():
             # Where there is no room for more, what is given back or done with is heard all the same.
-            grants_from = float("inf") if any(item.key in full for item in asked.call.items) else 0.0
-            moment = Moment(now=self._now(), fresh_session=self._fresh_session(), grants_from=grants_from)
+            no_room = any(item.key in full for item in asked.call.items)
+            moment = Moment(
+                now=self._now(),
+                fresh_session=self._fresh_session(),
+                era=term.era.number,
+                grants_from=float("inf") if no_room else term.grants_from,
+            )
             presence = term.presences.get(holder)
             given = answer(asked.call, presence=presence, books=term.books, terms=asked.terms(), moment=moment)
             if given.behind and not current:
@@ -303,7 +337,7 @@ class Keeper:
                 return
         now = self._now()
         for holder in lapsing.silent(term.presences, term.books, now=now, since=term.since):
-            lapsed = lapsing.lapse(holder, books=term.books, era=0)
+            lapsed = lapsing.lapse(holder, books=term.books, era=term.era.number)
             if lapsed:
                 await self._write(term, lapsed)
                 log.info("a sidecar is heard of no more: what it held counts as spent", holder=holder)

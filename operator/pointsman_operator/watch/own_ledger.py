@@ -11,7 +11,7 @@ from pointsman_operator.ledger.records import UnreadableRecordError
 from pointsman_operator.quotas import shards
 from pointsman_operator.quotas.metrics import StoreMetrics
 from pointsman_operator.quotas.pacing import Pace
-from pointsman_operator.quotas.stores import StoreConflictError, StoreFullError, StoreUnavailableError
+from pointsman_operator.quotas.stores import NO_ERA, Era, StoreConflictError, StoreFullError, StoreUnavailableError
 from pointsman_operator.watch.cluster import Cluster, ClusterError
 
 # Who waits for a write waits for the slowest.
@@ -39,6 +39,14 @@ class OwnLedger:
         self._versions: dict[int, str] = {}
         # How long the entries of each shard are.
         self._sizes: dict[int, dict[str, int]] = {}
+
+    @property
+    def era(self) -> Era:
+        """It loses nothing: etcd confirms what a majority has."""
+        return NO_ERA
+
+    async def close(self) -> None:
+        """Hold nothing: the connection is whoever's it came from."""
 
     async def read(self) -> Mapping[AccountKey, Account]:
         """All accounts, page by page."""
