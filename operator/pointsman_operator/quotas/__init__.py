@@ -7,13 +7,14 @@ ledger's word rests on: `MemoryStore`, `SqliteStore`, `RedisStore`, and the clus
 `Pace` how fast they are written.
 """
 
+from pointsman_operator.quotas import moving
 from pointsman_operator.quotas.binding import Binding
 from pointsman_operator.quotas.fences import Fence, Movable, StoreFencedError
 from pointsman_operator.quotas.forwarding import Forwarder, LedgerService
 from pointsman_operator.quotas.keeper import Asked, Keeper
 from pointsman_operator.quotas.metrics import LedgerMetrics, StoreMetrics
 from pointsman_operator.quotas.pacing import Pace
-from pointsman_operator.quotas.redis_endpoint import RedisEndpoint, RedisUrlError, read_url
+from pointsman_operator.quotas.redis_endpoint import DEFAULT_PREFIX, RedisEndpoint, RedisUrlError, read_url
 from pointsman_operator.quotas.redis_store import RedisStore
 from pointsman_operator.quotas.router import Router
 from pointsman_operator.quotas.service import QuotasService
@@ -29,6 +30,7 @@ from pointsman_operator.quotas.stores import (
 from pointsman_operator.quotas.user_key import UserKey
 
 __all__ = [
+    "DEFAULT_PREFIX",
     "Asked",
     "Binding",
     "Era",
@@ -53,5 +55,6 @@ __all__ = [
     "StoreMetrics",
     "StoreUnavailableError",
     "UserKey",
+    "moving",
     "read_url",
 ]

@@ -43,9 +43,9 @@ class StoreFencedError(StoreUnavailableError):
     def __init__(self, store: object, fence: Fence) -> None:
         says = {
             "exported": f"was exported at {fence.at}: nothing more is granted from it; use the store that it was "
-            "imported to, or take it up again with `pointsman ledger reopen`",
+            "imported to, or take it up again with `pointsman-operator ledger reopen`",
             "importing": f"is being imported since {fence.at}: nothing is granted from it until that is done; "
-            "if it was broken off, run `pointsman ledger import` again",
+            "if it was broken off, run `pointsman-operator ledger import` again",
             "unreadable": "has a fence that this version cannot read: nothing is granted from it",
         }
         super().__init__(f"{store} {says[fence.why]}")

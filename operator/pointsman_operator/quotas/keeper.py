@@ -147,6 +147,12 @@ class Keeper:
 
     async def run(self) -> None:
         """Answer until cancelled."""
+        try:
+            await self._run()
+        finally:
+            await self._store.close()
+
+    async def _run(self) -> None:
         while True:
             await self._woken()
             term = self._term

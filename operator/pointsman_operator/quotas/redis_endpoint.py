@@ -37,6 +37,7 @@ class RedisEndpoint:
         tls_folder: has ca.crt, and tls.crt and tls.key where the server asks for a client's certificate.
         prefix: what the keys begin with: two clusters that share a server need two.
         trusted: whether a server that will not tell its settings is believed to lose nothing.
+        awaits_import: whether a ledger that is not there is to be imported, and not begun.
     """
 
     host: str
@@ -48,6 +49,7 @@ class RedisEndpoint:
     tls_folder: Path | None = None
     prefix: str = DEFAULT_PREFIX
     trusted: bool = False
+    awaits_import: bool = False
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
@@ -117,6 +119,7 @@ def read_url(
     tls_folder: Path | None = None,
     prefix: str = DEFAULT_PREFIX,
     trusted: bool = False,
+    awaits_import: bool = False,
 ) -> RedisEndpoint:
     """Read redis://[USER@]HOST[:PORT][/DATABASE], or rediss:// for TLS. Raise RedisUrlError."""
     try:
@@ -137,6 +140,7 @@ def read_url(
         tls_folder=tls_folder,
         prefix=prefix,
         trusted=trusted,
+        awaits_import=awaits_import,
     )
 
 

@@ -22,11 +22,15 @@ class Script:
 _RUN = "local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')\n"
 
 # The era that this server is in; another one where its run is not the one that the era began with, or nothing is
-# known of either: then it may have lost something. By milliseconds, since a count could be lost with the rest.
+# known of either: then it may have lost something.
+# Where a ledger is awaited, none is begun. By milliseconds, since a count could be lost with the rest.
 OPEN = Script(
     _RUN
     + """
 local state = redis.call('HMGET', KEYS[1], 'era', 'run', 'began', 'fence')
+if not state[1] and ARGV[2] == 'await' then
+  return {'none', '', state[4] or ''}
+end
 local era = tonumber(state[1] or '0')
 local least = tonumber(ARGV[1])
 if state[1] and state[2] == run and era >= least then

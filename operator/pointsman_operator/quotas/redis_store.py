@@ -155,9 +155,15 @@ class RedisStore:
             )
 
     async def _open(self, *, least: int) -> None:
-        number, began, fence = await self._run(OPEN, keys=(self._endpoint.ledger_key,), arguments=(str(least),))
+        awaits = "await" if self._endpoint.awaits_import and self._minded else "begin"
+        number, began, fence = await self._run(OPEN, keys=(self._endpoint.ledger_key,), arguments=(str(least), awaits))
         if fence and self._minded:
             raise StoreFencedError(self, Fence.read(fence))
+        if number == "none":
+            raise StoreUnavailableError(
+                f"{self} has no ledger yet, and is to be given one (--ledger-redis-await-import): nothing is granted "
+                "until `pointsman-operator ledger import` was run"
+            )
         self._era = Era(number=int(number), began=float(began))
 
     async def _scan(self) -> dict[AccountKey, Account]:

@@ -1,11 +1,9 @@
 """The ledger in a real Redis: the store, what it refuses, and what a server that is killed loses."""
 
-import asyncio
 import itertools
 import os
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -14,11 +12,9 @@ from pointsman_operator.quotas import (
     RedisEndpoint,
     RedisStore,
     Store,
-    StoreConflictError,
     StoreMetrics,
-    StoreUnavailableError,
 )
-from support.quota.store_suite import Open, StoreSuite, account, key
+from support.quota.store_suite import Open, StoreSuite
 from support.redis.binaries import Binary, NoRedisError, find
 from support.redis.servers import RedisServer, running
 
