@@ -54,7 +54,10 @@ class RedisStore:
     async def read(self) -> Mapping[AccountKey, Account]:
         """All accounts, in the era that the server is in: begun now, where it is another server than before."""
         async with self._bounded(seconds=_READ_SECONDS):
-            await self._check_durable()
+            # What was exported can be read from a server that nothing more is to be written to.
+            fence = None if self._minded else await self._ask("HGET", self._endpoint.ledger_key, "fence")
+            if fence is None or Fence.read(fence.decode()).why != "exported":
+                await self._check_durable()
             await self._open(least=self._era.number)
             accounts = await self._scan()
             if latest := max((account.era for account in accounts.values()), default=0):

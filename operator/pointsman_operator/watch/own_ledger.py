@@ -159,7 +159,8 @@ class OwnLedger:
         if shards.size(after) > max(shards.MOST_BYTES, shards.size(before)):
             raise StoreFullError(
                 f"ConfigMap {shards.object_name(shard)} in namespace {self._namespace} is full: too many sidecars or "
-                "users share its budgets; nothing more is granted from these until some of them are done",
+                "users share its budgets; nothing more is granted from these until some of them are done. Redis "
+                "(--ledger-redis-url) has room for more",
                 accounts=accounts,
             )
         return after

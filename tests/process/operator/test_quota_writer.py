@@ -34,6 +34,11 @@ class Ledger:
 
     known: dict[Key, list[Standing]] = field(default_factory=dict)
     asked: list[Window] = field(default_factory=list)
+    now: LedgerState = LedgerState()
+
+    def state(self) -> LedgerState:
+        """Whether it can grant."""
+        return self.now
 
     def standings(self, quota: TokenQuota, window: Window) -> Sequence[Standing]:
         """How the quota's budgets stand."""
