@@ -14,18 +14,28 @@ from prometheus_client import CollectorRegistry
 from cluster.harness.cluster import Cluster
 from cluster.operators import NAME, create_pod
 from cluster.replicas import SECONDS, Operators
-from pointsman_operator.quotas import Pace, Store, StoreFullError, StoreMetrics, StoreUnavailableError
+from pointsman_operator.quotas import Movable, Pace, Store, StoreFullError, StoreMetrics, StoreUnavailableError
 from pointsman_operator.quotas.shards import object_name, shard_of
 from pointsman_operator.watch import Cluster as Client
 from pointsman_operator.watch import Connector, OwnLedger
 from process.operator.proofs import channel
 from support.quota.exchanges import Sidecar, keep_streaming
-from support.quota.store_suite import Open, StoreSuite, account, key
+from support.quota.store_suite import FenceSuite, Open, OpenMovable, StoreSuite, account, key
 from support.waiting import until
 
 
-class TestConfigMaps(StoreSuite):
+class TestConfigMaps(StoreSuite, FenceSuite):
     """Accounts in ConfigMaps, written with the rights that the chart gives."""
+
+    @pytest.fixture
+    async def open_movable(self, open_store: Open) -> OpenMovable:
+        async def opened(minded: bool) -> Movable:
+            store = await open_store()
+            assert isinstance(store, OwnLedger)
+            store.minded = minded
+            return store
+
+        return opened
 
     @pytest.fixture
     async def open_store(self, cluster: Cluster, crds: None, tmp_path: Path) -> AsyncIterator[Open]:  # type: ignore[override]

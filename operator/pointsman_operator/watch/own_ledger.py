@@ -41,7 +41,7 @@ class OwnLedger:
     def __init__(
         self, cluster: Cluster, *, namespace: str, pace: Pace, metrics: StoreMetrics, minded: bool = True
     ) -> None:
-        self._minded = minded
+        self.minded = minded
         self._cluster = cluster
         self._namespace = namespace
         self._path = f"/api/v1/namespaces/{namespace}/configmaps"
@@ -93,7 +93,7 @@ class OwnLedger:
         return list((await self._cluster.ask("GET", self._path, query=query))["items"])
 
     def _mind(self, fence: Fence) -> None:
-        if self._minded:
+        if self.minded:
             raise StoreFencedError(self, fence)
 
     @contextmanager
@@ -177,7 +177,7 @@ class OwnLedger:
                     body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
                     written = await self._cluster.ask("POST", self._path, body=body, seconds=_SECONDS)
                     # No touch can have told of a fence here: whoever put one up before this has not seen it.
-                    if self._minded and (fence := await self._look_for_fence()):
+                    if self.minded and (fence := await self._look_for_fence()):
                         self._mind(fence)
                 else:
                     body = {"metadata": {"resourceVersion": version}, "data": patch}

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from pointsman_operator.ledger.windows import Window
 from pointsman_operator.push import Hub, HubMetrics
 from pointsman_operator.resources import Key, Kind, TokenQuota
-from pointsman_operator.status import QuotaGauges, QuotaWriter, Standing, StatusMetrics
+from pointsman_operator.status import LedgerState, QuotaGauges, QuotaWriter, Standing, StatusMetrics
 from pointsman_operator.status import quota_writer as writer_module
 from pointsman_operator.watch import Cluster, Connector
 from pointsman_operator.world import Change
