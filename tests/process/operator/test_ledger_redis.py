@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import itertools
-import os
 import shutil
 import signal
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -36,7 +35,7 @@ from pointsman_operator.quotas import (
 )
 from pointsman_operator.tls.certificates import KeyPair, make_authority, make_leaf
 from support.quota.store_suite import DAY, FenceSuite, Open, OpenMovable, StoreSuite, account, key
-from support.redis.binaries import Binary, NoRedisError, find
+from support.redis.binaries import Binary, find_or_skip
 from support.redis.servers import DURABLE, RedisServer, running
 from support.waiting import until
 
@@ -46,10 +45,7 @@ _PREFIXES = (f"test-{number}" for number in itertools.count())
 @pytest.fixture(scope="module")
 def binary() -> Binary:
     """A server's program."""
-    try:
-        return find(os.environ)
-    except NoRedisError as error:
-        pytest.skip(str(error))
+    return find_or_skip()
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +83,7 @@ class TestRedis(StoreSuite, FenceSuite):
     async def open_movable(self, endpoint: RedisEndpoint) -> AsyncIterator[OpenMovable]:  # type: ignore[override]
         stores: list[RedisStore] = []
 
-        async def open_one(minded: bool) -> Movable:
+        async def open_one(*, minded: bool) -> Movable:
             stores.append(store_at(endpoint, minded=minded))
             return stores[-1]
 
@@ -98,7 +94,7 @@ class TestRedis(StoreSuite, FenceSuite):
     @pytest.fixture
     def open_store(self, open_movable: OpenMovable) -> Open:
         async def open_one() -> Store:
-            return await open_movable(True)
+            return await open_movable(minded=True)
 
         return open_one
 
@@ -292,7 +288,7 @@ async def test_a_server_that_hangs_is_waited_for_so_long_and_its_late_write_hurt
             await store.read()
             await store.write({key(): account(1)})
             server.process.send_signal(signal.SIGSTOP)
-            with pytest.raises(StoreUnavailableError, match="Redis at .* cannot be used"):
+            with pytest.raises(StoreUnavailableError, match=r"Redis at .* cannot be used"):
                 await store.write({key(): account(2)})
             server.process.send_signal(signal.SIGCONT)
 
@@ -315,7 +311,7 @@ async def test_the_password_is_read_from_its_file_for_each_connection_and_never_
     with running(binary, tmp_path / "redis", requirepass="first-secret") as server:
         endpoint = replace(server.endpoint, password_file=file)
         async with opened(endpoint) as store:
-            with pytest.raises(StoreUnavailableError, match="password of Redis in .*password cannot be read: No such"):
+            with pytest.raises(StoreUnavailableError, match=r"password of Redis in .*password cannot be read: No such"):
                 await store.read()
             file.write_text("wrong-secret\n")
             with pytest.raises(StoreUnavailableError, match="invalid username-password pair") as refused:
@@ -451,7 +447,7 @@ def _nothing() -> None:
 
 @pytest.mark.parametrize("forgets", [False, True], ids=["keeps", "forgets"])
 async def test_after_another_run_sidecars_declare_what_they_hold_before_more_is_granted(
-    forgets: bool, binary: Binary, tmp_path: Path
+    binary: Binary, tmp_path: Path, *, forgets: bool
 ) -> None:
     with running(binary, tmp_path) as server:
         ledger = Ledger(store_at(server.endpoint))

@@ -27,7 +27,7 @@ class TestSqlite(StoreSuite, FenceSuite):
 
     @pytest.fixture
     def open_movable(self, tmp_path: Path) -> OpenMovable:
-        async def opened(minded: bool) -> Movable:
+        async def opened(*, minded: bool) -> Movable:
             return SqliteStore(tmp_path / "state", minded=minded)
 
         return opened

@@ -34,7 +34,7 @@ class Ledger:
 
     known: dict[Key, list[Standing]] = field(default_factory=dict)
     asked: list[Window] = field(default_factory=list)
-    now: LedgerState = LedgerState()
+    now: LedgerState = field(default_factory=LedgerState)
 
     def state(self) -> LedgerState:
         """Whether it can grant."""

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
 VARIABLE = "POINTSMAN_TEST_REDIS"
 _NAMES = ("redis-server", "valkey-server")
 _PACKAGES = ("redis-server", "redis-tools", "libjemalloc2", "liblzf1")
@@ -39,6 +41,14 @@ def find(environ: Mapping[str, str]) -> Binary:
         if found := shutil.which(name, path=environ.get("PATH")):
             return Binary(path=Path(found))
     return _cached(Path(environ.get("POINTSMAN_CACHE") or Path.home() / ".cache/pointsman") / "redis")
+
+
+def find_or_skip() -> Binary:
+    """The server, or the test is skipped with what was tried."""
+    try:
+        return find(os.environ)
+    except NoRedisError as error:
+        pytest.skip(str(error))
 
 
 def _cached(folder: Path) -> Binary:
