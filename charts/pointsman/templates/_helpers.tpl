@@ -48,6 +48,9 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- define "pointsman.redis" -}}
 {{- $redis := .Values.ledger.redis }}
 {{- if $redis.url }}
+{{- if not (regexMatch "^rediss?://([^:@/?#]+@)?([^:@/?#]+|\\[[0-9a-fA-F:.]+\\])(:[0-9]{1,5})?(/[0-9]{0,4})?$" $redis.url) }}
+{{- fail "\n\nledger.redis.url is not redis://HOST:PORT or, with TLS, rediss://HOST:PORT; a password belongs into the Secret ledger.redis.passwordSecretName" }}
+{{- end }}
 {{- if and $redis.tlsSecretName (not (hasPrefix "rediss://" $redis.url)) }}
 {{- fail "\n\nledger.redis.tlsSecretName has no use with redis://, which is plain text: write rediss://, or leave it out" }}
 {{- end }}

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import itertools
+import re
 import shutil
 import signal
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -328,6 +329,30 @@ async def test_the_password_is_read_from_its_file_for_each_connection_and_never_
                 await store.read()
             assert await store.read() == {}
         assert "secret" not in repr(endpoint).replace(str(file), "")
+
+
+async def test_a_user_with_the_rights_that_the_docs_name_is_enough(
+    server: RedisServer, endpoint: RedisEndpoint, tmp_path: Path
+) -> None:
+    named = (
+        Path("docs/quotas.md").read_text().partition("Its user needs the commands ")[2].partition(", and the keys")[0]
+    )
+    commands = re.findall(r"`([A-Z|]+)`", named)
+    assert "EVALSHA" in commands
+    allowed = [f"+{command.lower()}" for command in commands]
+    server.ask("ACL", "SETUSER", "ledger", "on", ">a-secret", f"~{{{endpoint.prefix}}}:*", "-@all", *allowed)
+    file = tmp_path / "password"
+    file.write_text("a-secret")
+    user = replace(endpoint, username="ledger", password_file=file)
+    async with opened(user) as store:
+        await store.read()
+        await store.write({key(): account(1)})
+        await store.write({key(): None})
+        await store.put_fence(None)
+        assert await store.fence() is None
+    async with opened(replace(user, prefix="not-mine")) as store:
+        with pytest.raises(StoreUnavailableError, match="cannot be used"):
+            await store.read()
 
 
 @pytest.fixture
