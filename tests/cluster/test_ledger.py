@@ -189,7 +189,6 @@ async def test_moved_to_redis_while_sidecars_spend_no_more_is_spent_than_there_i
                 within=SECONDS,
             )
             await ledger(operators, "import", url, given=exported)
-            # The era of the import is younger than twenty seconds: sidecars declare first.
             await asyncio.gather(*(each.spend_all(10) for each in sidecars))
             assert 0.99 * limit <= sum(each.spent for each in sidecars) <= limit
 

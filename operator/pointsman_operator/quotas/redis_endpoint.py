@@ -73,6 +73,8 @@ class RedisEndpoint:
             db=self.database,
             protocol=2,
             client_name="pointsman-operator",
+            # Told by a command that many a user has no right to, and that says nothing which the name does not.
+            driver_info=None,
             socket_connect_timeout=_CONNECT_SECONDS,
             socket_timeout=_ANSWER_SECONDS,
             # What failed is decided anew from what is stored, never only sent again.

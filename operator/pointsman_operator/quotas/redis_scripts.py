@@ -39,8 +39,9 @@ end
 local time = redis.call('TIME')
 local number = math.max(era + 1, least, tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000))
 local named = string.format('%.0f', number)
-redis.call('HSET', KEYS[1], 'era', named, 'run', run, 'began', time[1])
-return {named, time[1], state[4] or ''}
+local began = (ARGV[2] == 'import' and not state[1]) and '0' or time[1]
+redis.call('HSET', KEYS[1], 'era', named, 'run', run, 'began', began)
+return {named, began, state[4] or ''}
 """
 )
 

@@ -158,8 +158,8 @@ class RedisStore:
             )
 
     async def _open(self, *, least: int) -> None:
-        awaits = "await" if self._endpoint.awaits_import and self._minded else "begin"
-        number, began, fence = await self._run(OPEN, keys=(self._endpoint.ledger_key,), arguments=(str(least), awaits))
+        how = ("await" if self._endpoint.awaits_import else "begin") if self._minded else "import"
+        number, began, fence = await self._run(OPEN, keys=(self._endpoint.ledger_key,), arguments=(str(least), how))
         if fence and self._minded:
             raise StoreFencedError(self, Fence.read(fence))
         if number == "none":

@@ -331,18 +331,19 @@ async def test_the_password_is_read_from_its_file_for_each_connection_and_never_
         assert "secret" not in repr(endpoint).replace(str(file), "")
 
 
+DOCS = (Path(__file__).parents[3] / "docs/quotas.md").read_text()
+
+
 async def test_a_user_with_the_rights_that_the_docs_name_is_enough(
     server: RedisServer, endpoint: RedisEndpoint, tmp_path: Path
 ) -> None:
-    named = (
-        Path("docs/quotas.md").read_text().partition("Its user needs the commands ")[2].partition(", and the keys")[0]
-    )
+    named = DOCS.partition("Its user needs the commands ")[2].partition(", and the keys")[0]
     commands = re.findall(r"`([A-Z|]+)`", named)
     assert "EVALSHA" in commands
     allowed = [f"+{command.lower()}" for command in commands]
-    server.ask("ACL", "SETUSER", "ledger", "on", ">a-secret", f"~{{{endpoint.prefix}}}:*", "-@all", *allowed)
-    file = tmp_path / "password"
-    file.write_text("a-secret")
+    keys = f"~{{{endpoint.prefix}}}:*"
+    assert server.ask("ACL", "SETUSER", "ledger", "on", ">a-secret", keys, "-@all", *allowed) == "+OK\r\n"
+    await asyncio.to_thread((file := tmp_path / "password").write_text, "a-secret")
     user = replace(endpoint, username="ledger", password_file=file)
     async with opened(user) as store:
         await store.read()
@@ -479,11 +480,10 @@ async def test_after_another_run_sidecars_declare_what_they_hold_before_more_is_
         keeper = ledger.keeper()
         task = asyncio.create_task(keeper.run())
         try:
-            await until(lambda: ledger.store.era.number > 0)
-            # So is a server that is new: none can tell it from one that was emptied.
-            ledger.now += eras.PAUSE_SECONDS
             session = (await ledger.ask(keeper)).session
             await ledger.ask(keeper, session=session, declares=True)
+            # So is a server that is new: none can tell it from one that was emptied.
+            ledger.now += eras.PAUSE_SECONDS
             wish = Item(key=key(), serial=2, said=Said(), total=900, needed=900)
             block = (await ledger.ask(keeper, wish, session=session)).verdicts[0]
             assert (block.state, block.granted) == (BlockState.OPEN, 900)
