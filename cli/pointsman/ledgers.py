@@ -20,8 +20,12 @@ from pointsman_operator.quotas import (
     LedgerMetrics,
     MemoryStore,
     QuotasService,
+    RedisEndpoint,
+    RedisStore,
     Router,
     SqliteStore,
+    Store,
+    StoreMetrics,
 )
 
 _KEY_FILE = "user-key"
@@ -71,15 +75,19 @@ class Ledger:
         )
 
 
-def ledger_for(hub: Hub, *, folder: Path | None, namespace: str, registry: CollectorRegistry) -> Ledger:
-    """A ledger that is kept in a folder; without one, what is spent is forgotten with the process.
+def ledger_for(
+    hub: Hub, *, folder: Path | None, redis: RedisEndpoint | None, namespace: str, registry: CollectorRegistry
+) -> Ledger:
+    """A ledger that is kept in Redis or in a folder; without either, what is spent is forgotten with the process.
+
+    The key of users' hashes and the journal are kept in the folder, wherever the ledger is.
 
     Raises:
         StateFolderError: nothing can be kept there.
     """
     user_key, journal = (secrets.token_bytes(_KEY_BYTES), None) if folder is None else _prepare(folder, namespace)
     keeper = Keeper(
-        MemoryStore() if folder is None else SqliteStore(folder),
+        _store(folder, redis, registry),
         now=time.time,
         clock=time.monotonic,
         fresh_session=lambda: secrets.randbits(_SESSION_BITS) + 1,
@@ -88,6 +96,12 @@ def ledger_for(hub: Hub, *, folder: Path | None, namespace: str, registry: Colle
     binding = Binding(hub, now=time.time)
     router = Router(keeper, binding=binding)
     return Ledger(keeper=keeper, router=router, binding=binding, user_key=user_key, journal=journal)
+
+
+def _store(folder: Path | None, redis: RedisEndpoint | None, registry: CollectorRegistry) -> Store:
+    if redis is not None:
+        return RedisStore(redis, metrics=StoreMetrics(registry))
+    return MemoryStore() if folder is None else SqliteStore(folder)
 
 
 def _prepare(folder: Path, namespace: str) -> tuple[bytes, Path]:

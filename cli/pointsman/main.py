@@ -15,6 +15,7 @@ from pointsman.errors import USAGE, Refusal, UserError
 
 if TYPE_CHECKING:
     from pointsman.worlds import Secret
+    from pointsman_operator.quotas import RedisEndpoint
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 # What is printed comes from files and requests: a [tag] or a :word: in it is text and no markup.
@@ -131,6 +132,21 @@ def run(
             metavar="FOLDER", help="Where what was spent of TokenQuotas is kept. Without it, it ends with the process."
         ),
     ] = None,
+    ledger_redis_url: Annotated[
+        str,
+        typer.Option(
+            metavar="URL", help="The Redis or Valkey where that is kept instead, such as redis://127.0.0.1:6379."
+        ),
+    ] = "",
+    ledger_redis_password_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The file that its password is in.")
+    ] = None,
+    ledger_redis_tls_dir: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="Where ca.crt is, by which it is known, and tls.crt and tls.key if needed."
+        ),
+    ] = None,
     log_level: Annotated[str, typer.Option(help="DEBUG, INFO, WARNING or ERROR")] = "INFO",
 ) -> None:
     """Serve completions by a policy from files, without a cluster. Changes to the files take effect at once."""
@@ -155,10 +171,25 @@ def run(
             status_listen=status_listens,
             secrets=[_secret(each) for each in secret or ()],
             state_folder=state_dir,
+            redis=_redis(ledger_redis_url, password_file=ledger_redis_password_file, tls_folder=ledger_redis_tls_dir),
             environment=os.environ,
             log_level=level,
             out=out,
         )
+
+
+def _redis(url: str, *, password_file: Path | None, tls_folder: Path | None) -> "RedisEndpoint | None":
+    from pointsman_operator.quotas import RedisUrlError, read_url
+
+    if not url:
+        if password_file or tls_folder:
+            needless = "--ledger-redis-password-file" if password_file else "--ledger-redis-tls-dir"
+            raise UserError(f"{needless} does nothing without --ledger-redis-url; name the server, or leave it out")
+        return None
+    try:
+        return read_url(url, password_file=password_file, tls_folder=tls_folder)
+    except RedisUrlError as error:
+        raise UserError(f"--ledger-redis-url: {error}") from error
 
 
 def _from_stdin() -> str:

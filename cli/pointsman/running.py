@@ -18,6 +18,7 @@ from pointsman.ledgers import Ledger, ledger_for
 from pointsman.worlds import OPERATOR_NAMESPACE, Pod
 from pointsman_api.v1 import control_pb2, control_pb2_grpc, quota_pb2_grpc
 from pointsman_operator.push import ClaimedIdentity, ControlService, Hub, HubMetrics
+from pointsman_operator.quotas import RedisEndpoint
 from pointsman_operator.world import World
 from pointsman_sidecar.control.in_force import InForce
 from pointsman_sidecar.control.stream import Backoff, ControlStream
@@ -52,6 +53,7 @@ class Standalone:
     http_listen: Address
     status_listen: Address
     state_folder: Path | None
+    redis: RedisEndpoint | None
     environment: Mapping[str, str]
 
 
@@ -77,7 +79,13 @@ async def serve(
     metrics = Metrics()
     hub = Hub(secrets_namespace=OPERATOR_NAMESPACE, metrics=HubMetrics(metrics.registry))
     hub.update(world)
-    ledger = ledger_for(hub, folder=settings.state_folder, namespace=settings.pod.namespace, registry=metrics.registry)
+    ledger = ledger_for(
+        hub,
+        folder=settings.state_folder,
+        redis=settings.redis,
+        namespace=settings.pod.namespace,
+        registry=metrics.registry,
+    )
     # The ledger outlives the sidecar, which gives back at its end what it holds.
     async with (
         ledger.kept() as keeping,

@@ -15,6 +15,7 @@ from pointsman_operator.quotas import (
     LedgerMetrics,
     Pace,
     QuotasService,
+    RedisStore,
     Router,
     StoreMetrics,
     UserKey,
@@ -60,8 +61,11 @@ def budgeting(
 ) -> Budgeting:
     """All of it, not started yet. `moved` and `opened` are as of Keeper."""
     pace = Pace(clock=time.monotonic)
+    metrics = StoreMetrics(registry)
     keeper = Keeper(
-        OwnLedger(cluster, namespace=settings.namespace, pace=pace, metrics=StoreMetrics(registry)),
+        OwnLedger(cluster, namespace=settings.namespace, pace=pace, metrics=metrics)
+        if settings.ledger is None
+        else RedisStore(settings.ledger, metrics=metrics),
         now=time.time,
         clock=time.monotonic,
         fresh_session=lambda: secrets.randbits(_SESSION_BITS) + 1,

@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 
-from pointsman_operator import garbage, security
+from pointsman_operator import garbage, ledger_command, security
 from pointsman_operator.budgeting import OWN_KEYS, budgeting
 from pointsman_operator.compile import quota_of
 from pointsman_operator.identity import IdentityMetrics
@@ -23,7 +23,7 @@ from pointsman_operator.replicas import Fleet, drain
 from pointsman_operator.replication import ReplicationError, replicated
 from pointsman_operator.resources import Kind
 from pointsman_operator.server import Server
-from pointsman_operator.settings import Address, Settings, SettingsError, read_settings
+from pointsman_operator.settings import Address, Settings, SettingsError, own_namespace, read_settings
 from pointsman_operator.telemetry import TelemetryServer
 from pointsman_operator.tls import CertificateError, ServingCertificates
 from pointsman_operator.watch import (
@@ -54,7 +54,10 @@ def main() -> None:
 
 
 def run(arguments: Sequence[str], *, environ: Mapping[str, str]) -> int:
-    """Run the operator until it is told to stop; return the exit code."""
+    """Run the operator until it is told to stop, or another command of its; return the exit code."""
+    if arguments[:1] == ["ledger"]:
+        namespace = own_namespace(SERVICE_ACCOUNT / "namespace")
+        return ledger_command.run(arguments[1:], environ=environ, namespace=namespace, given=sys.stdin, told=sys.stdout)
     try:
         settings = read_settings(arguments, environ=environ, own_namespace_file=SERVICE_ACCOUNT / "namespace")
     except SettingsError as error:

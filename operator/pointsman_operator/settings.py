@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from pointsman_operator.inject import CPU, MEMORY, Allowance, AllowanceError, Resource, SidecarSettings, read_allowance
+from pointsman_operator.ledger_settings import LEDGER_FLAGS, add_ledger_options, read_ledger
+from pointsman_operator.quotas import RedisEndpoint, RedisUrlError
 
 DEFAULT_NAMESPACE = "pointsman-system"
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -67,6 +69,7 @@ class Settings:
     metrics_listen: Address
     webhooks: WebhookSettings | None
     replicas: ReplicaSettings | None
+    ledger: RedisEndpoint | None
     namespace: str
     kubeconfig: str
     context: str
@@ -92,7 +95,8 @@ def read_settings(arguments: Sequence[str], *, environ: Mapping[str, str], own_n
     parser = _Parser(
         prog="pointsman-operator",
         description="Watches ModelProviders and ModelRoutingPolicies, and pushes what follows to the sidecars.",
-        epilog="Each option may be set by an environment variable instead, as --listen by POINTSMAN_LISTEN.",
+        epilog="Each option may be set by an environment variable instead, as --listen by POINTSMAN_LISTEN. "
+        "`pointsman-operator ledger --help`: moving the ledger of budgets from one store to another.",
         allow_abbrev=False,
     )
 
@@ -114,9 +118,10 @@ def read_settings(arguments: Sequence[str], *, environ: Mapping[str, str], own_n
     )
     _add_webhook_options(option)
     _add_replica_options(option)
+    add_ledger_options(option)
     option(
         "namespace",
-        default=_own_namespace(own_namespace_file),
+        default=own_namespace(own_namespace_file),
         metavar="NAME",
         explain=f"the namespace that the providers' Secrets are in (default: the pod's own, else {DEFAULT_NAMESPACE})",
     )
@@ -177,12 +182,15 @@ def read_settings(arguments: Sequence[str], *, environ: Mapping[str, str], own_n
         explain="how long sidecars are sent on to other replicas before the end, once told to stop (default 0s)",
     )
     option("log-level", default="info", metavar="LEVEL", explain=f"one of {', '.join(LOG_LEVELS)} (default info)")
-    parser.add_argument(
-        "--insecure-claimed-identity",
-        action="store_true",
-        default=_flag(environ, "POINTSMAN_INSECURE_CLAIMED_IDENTITY"),
-        help="believe sidecars which pod they are in, without proof and in plain text: for development only",
-    )
+    for name, explain in (
+        (
+            "insecure-claimed-identity",
+            "believe sidecars which pod they are in, without proof and in plain text: for development only",
+        ),
+        *LEDGER_FLAGS,
+    ):
+        variable = "POINTSMAN_" + name.replace("-", "_").upper()
+        parser.add_argument(f"--{name}", action="store_true", default=_flag(environ, variable), help=explain)
     given = parser.parse_args(arguments)
     if given.insecure_claimed_identity and given.tls_dir and not given.webhook_listen:
         raise SettingsError(
@@ -194,6 +202,7 @@ def read_settings(arguments: Sequence[str], *, environ: Mapping[str, str], own_n
         metrics_listen=_address(given.metrics_listen, option="--metrics-listen"),
         webhooks=_webhooks(given),
         replicas=_replicas(given),
+        ledger=_ledger(given),
         namespace=_namespace(given.namespace),
         kubeconfig=given.kubeconfig,
         context=given.context,
@@ -290,6 +299,13 @@ def _add_replica_options(option: Callable[..., None]) -> None:
     )
 
 
+def _ledger(given: argparse.Namespace) -> RedisEndpoint | None:
+    try:
+        return read_ledger(given)
+    except RedisUrlError as error:
+        raise SettingsError(f"--ledger-redis-url: {error}") from error
+
+
 def _replicas(given: argparse.Namespace) -> ReplicaSettings | None:
     rest = {"--advertise": given.advertise, "--replica-token-file": given.replica_token_file}
     if not given.lease:
@@ -369,7 +385,8 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(name for name in (each.strip() for each in text.split(",")) if name)
 
 
-def _own_namespace(file: Path) -> str:
+def own_namespace(file: Path) -> str:
+    """The pod's namespace; without a pod, the usual one."""
     try:
         return file.read_text().strip() or DEFAULT_NAMESPACE
     except OSError:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -14,18 +15,30 @@ from prometheus_client import CollectorRegistry
 from cluster.harness.cluster import Cluster
 from cluster.operators import NAME, create_pod
 from cluster.replicas import SECONDS, Operators
-from pointsman_operator.quotas import Pace, Store, StoreFullError, StoreMetrics, StoreUnavailableError
+from pointsman_operator.quotas import Movable, Pace, Store, StoreFullError, StoreMetrics, StoreUnavailableError
 from pointsman_operator.quotas.shards import object_name, shard_of
 from pointsman_operator.watch import Cluster as Client
 from pointsman_operator.watch import Connector, OwnLedger
 from process.operator.proofs import channel
 from support.quota.exchanges import Sidecar, keep_streaming
-from support.quota.store_suite import Open, StoreSuite, account, key
+from support.quota.store_suite import FenceSuite, Open, OpenMovable, StoreSuite, account, key
+from support.redis.binaries import find_or_skip
+from support.redis.servers import running
 from support.waiting import until
 
 
-class TestConfigMaps(StoreSuite):
+class TestConfigMaps(StoreSuite, FenceSuite):
     """Accounts in ConfigMaps, written with the rights that the chart gives."""
+
+    @pytest.fixture
+    async def open_movable(self, open_store: Open) -> OpenMovable:
+        async def opened(*, minded: bool) -> Movable:
+            store = await open_store()
+            assert isinstance(store, OwnLedger)
+            store.minded = minded
+            return store
+
+        return opened
 
     @pytest.fixture
     async def open_store(self, cluster: Cluster, crds: None, tmp_path: Path) -> AsyncIterator[Open]:  # type: ignore[override]
@@ -189,3 +202,87 @@ async def test_a_providers_rate_limit_is_shared_by_the_sidecars_of_all_namespace
         for task in streams:
             task.cancel()
         await asyncio.gather(*streams, return_exceptions=True)
+
+
+async def test_moved_to_redis_while_sidecars_spend_no_more_is_spent_than_there_is(
+    operators: Operators, cluster: Cluster, tmp_path: Path
+) -> None:
+    limit = 20_000
+    shop = cluster.namespace("shop")
+    head = {"apiVersion": "pointsman.dev/v1alpha1", "kind": "TokenQuota", "metadata": {"name": "month"}}
+    spec = {"scope": "Namespace", "window": "Month", "limit": {"tokens": limit}}
+    cluster.apply(json.dumps({**head, "spec": spec}), namespace=shop)
+    operators.start("first")
+    current = ["first"]
+
+    def to_current() -> grpc.aio.Channel:
+        operator = operators.running[current[0]]
+        return channel(operator.address, trusted=operator.ca(), name=NAME)
+
+    sidecars = [Sidecar.fresh(f"app-{number}") for number in range(4)]
+    streams = [
+        asyncio.create_task(keep_streaming(each, to_current, token=create_pod(cluster, shop, each.incarnation).token()))
+        for each in sidecars
+    ]
+    ready = '-o=jsonpath={.status.conditions[?(@.type=="Ready")].reason}'
+    try:
+        for each in sidecars:
+            for _ in range(20):
+                await each.spend(10)
+        with running(find_or_skip(), tmp_path / "redis") as server:
+            exported = await ledger(operators, "export", "configmaps")
+            # Nothing more is granted from there, and the quota says so.
+            await until(
+                lambda: cluster.kubectl("get", "tq", "month", "-n", shop, ready).stdout == "LedgerUnavailable",
+                within=2 * SECONDS,
+            )
+            assert await ledger(operators, "export", "configmaps") == exported
+            operators.running["first"].process.stop()
+
+            url = f"redis://127.0.0.1:{server.port}"
+            operators.start("second", f"--ledger-redis-url={url}", "--ledger-redis-await-import")
+            operators.wait_for_holder("second")
+            current[0] = "second"
+            await until(
+                lambda: operators.said("second", "the ledger's store cannot be used now; will be tried again"),
+                within=SECONDS,
+            )
+            await ledger(operators, "import", url, given=exported)
+            await asyncio.gather(*(each.spend_all(10) for each in sidecars))
+            assert 0.99 * limit <= sum(each.spent for each in sidecars) <= limit
+
+            await asyncio.gather(*(each.settle_all() for each in sidecars))
+            spent = sum(each.spent for each in sidecars)
+            used = "-o=jsonpath={.status.used}"
+            await until(
+                lambda: cluster.kubectl("get", "tq", "month", "-n", shop, used).stdout == str(spent), within=2 * SECONDS
+            )
+            assert cluster.kubectl("get", "tq", "month", "-n", shop, ready).stdout == "InForce"
+            operators.running["second"].process.stop()
+    finally:
+        for task in streams:
+            task.cancel()
+        await asyncio.gather(*streams, return_exceptions=True)
+<<<<<<< HEAD
+=======
+
+
+async def ledger(operators: Operators, *arguments: str, given: str = "") -> str:
+    """`pointsman-operator ledger`, as the operator's service account."""
+    kubeconfig = operators.cluster.kubeconfig_for("operator", namespace=operators.namespace)
+    place = (f"--kubeconfig={kubeconfig}", f"--namespace={operators.namespace}")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "pointsman_operator",
+        "ledger",
+        *arguments,
+        *place,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    told, said = await process.communicate(given.encode())
+    assert process.returncode == 0, said.decode()
+    return told.decode()
+>>>>>>> redis

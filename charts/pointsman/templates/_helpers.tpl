@@ -43,3 +43,27 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- fail (printf "\n\n%s needs %s, which this cluster does not know: %s (or, where you render without a cluster, add --api-versions %s)" .value .kind .install .kind) }}
 {{- end }}
 {{- end }}
+
+{{- /* The URL of the ledger's Redis, if there is one; what contradicts it is refused. */}}
+{{- define "pointsman.redis" -}}
+{{- $redis := .Values.ledger.redis }}
+{{- if $redis.url }}
+{{- if not (regexMatch "^rediss?://([^:@/?#]+@)?([^:@/?#]+|\\[[0-9a-fA-F:.]+\\])(:[0-9]{1,5})?(/[0-9]{0,4})?$" $redis.url) }}
+{{- fail "\n\nledger.redis.url is not redis://HOST:PORT or, with TLS, rediss://HOST:PORT; a password belongs into the Secret ledger.redis.passwordSecretName" }}
+{{- end }}
+{{- if and $redis.tlsSecretName (not (hasPrefix "rediss://" $redis.url)) }}
+{{- fail "\n\nledger.redis.tlsSecretName has no use with redis://, which is plain text: write rediss://, or leave it out" }}
+{{- end }}
+{{- if and (contains "@" $redis.url) (not $redis.passwordSecretName) }}
+{{- fail "\n\nledger.redis.url names a user: give the password too, in the Secret ledger.redis.passwordSecretName" }}
+{{- end }}
+{{- else if or $redis.passwordSecretName $redis.tlsSecretName $redis.trustDurability $redis.awaitImport }}
+{{- fail "\n\nledger.redis.url is empty, without which nothing else of ledger.redis does anything: set it, or leave the rest out" }}
+{{- end }}
+{{- $redis.url }}
+{{- end }}
+
+{{- /* Its port. */}}
+{{- define "pointsman.redisPort" -}}
+{{- regexFind ":[0-9]+$" (get (urlParse .Values.ledger.redis.url) "host") | trimPrefix ":" | default "6379" }}
+{{- end }}

@@ -14,6 +14,7 @@ from pointsman.ledgers import StateFolderError
 from pointsman.running import SocketError, Standalone, serve
 from pointsman.worlds import OPERATOR_NAMESPACE, Generations, Pod, Secret, pod_of, policies_in, world_of
 from pointsman_operator.compile import Compiled, check_quota, compile_policy, grant_access
+from pointsman_operator.quotas import RedisEndpoint
 from pointsman_operator.resources import ModelRoutingPolicy
 from pointsman_operator.world import World
 from pointsman_sidecar.doors.known_errors import AddressInUseError
@@ -81,6 +82,7 @@ def run(
     status_listen: Address,
     secrets: Sequence[Secret],
     state_folder: Path | None,
+    redis: RedisEndpoint | None,
     environment: Mapping[str, str],
     log_level: str,
     out: Console,
@@ -122,6 +124,7 @@ def run(
         http_listen=http_listen,
         status_listen=status_listen,
         state_folder=state_folder,
+        redis=redis,
         environment=environment,
     )
     try:

@@ -119,8 +119,8 @@ def is_behind(account: Account, seen: Stamp) -> bool:
 
 
 def next_stamp(account: Account, *, era: int) -> Stamp:
-    """The stamp of the account's next version."""
-    return Stamp(era=era, version=account.version + 1)
+    """The stamp of the account's next version. An era never falls, also in a store that it was moved to."""
+    return Stamp(era=max(era, account.era), version=account.version + 1)
 
 
 def with_block(account: Account, block: Block, *, era: int) -> Account:
@@ -195,7 +195,7 @@ def _written(
         forks = (*forks, Stamp(era=era, version=account.version))[-_FORKS:]
     return Account(
         version=account.version + 1,
-        era=era,
+        era=max(era, account.era),
         spent=account.spent if spent is None else spent,
         overrun=account.overrun if overrun is None else overrun,
         blocks=blocks,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from pointsman_operator.compile import budget_name
-from pointsman_operator.ledger import lapsing
+from pointsman_operator.ledger import eras, lapsing
 from pointsman_operator.ledger.accounts import Account, AccountKey
 from pointsman_operator.ledger.answering import Answer, Moment, Presence, Terms, answer
 from pointsman_operator.ledger.books import Books
@@ -19,9 +19,16 @@ from pointsman_operator.ledger.messages import Call, Reply
 from pointsman_operator.ledger.windows import Window
 from pointsman_operator.quotas.metrics import LedgerMetrics
 from pointsman_operator.quotas.pacing import LONG_SECONDS
-from pointsman_operator.quotas.stores import Store, StoreConflictError, StoreFullError, StoreUnavailableError
+from pointsman_operator.quotas.stores import (
+    NO_ERA,
+    Era,
+    Store,
+    StoreConflictError,
+    StoreFullError,
+    StoreUnavailableError,
+)
 from pointsman_operator.resources import TokenQuota
-from pointsman_operator.status import Standing, standings_in
+from pointsman_operator.status import LedgerState, Standing, standings_in
 
 log = structlog.get_logger(__name__)
 
@@ -38,6 +45,8 @@ _TRIES = 4
 _READ_SECONDS = 1.0
 _SHORT_SECONDS = 60.0
 _SAID_SECONDS = 60.0
+# What is over sooner than this is in the log alone.
+_TROUBLE_SECONDS = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,9 +61,14 @@ class Asked:
 
 @dataclass
 class _Term:
-    """What is known while this replica leads. Begun anew with each term."""
+    """What is known while this replica leads. Begun anew with each term.
+
+    `since` is when it began to listen in this era, and `grants_from` when it may grant.
+    """
 
     since: float
+    era: Era = NO_ERA
+    grants_from: float = float("-inf")
     books: Books = field(default_factory=Books)
     presences: dict[str, Presence] = field(default_factory=dict)
     nudges: dict[str, Callable[[], None]] = field(default_factory=dict)
@@ -64,13 +78,17 @@ class _Term:
     short: dict[AccountKey, float] = field(default_factory=dict)
     current: bool = False
     ever_read: bool = False
+    trouble: str = ""
+    trouble_since: float = 0.0
+    trouble_told: bool = False
 
 
 class Keeper:
     """Keeps the ledger from `begin` to `pause`; `run` is the whole life of it.
 
     `now` is the calendar's clock, `clock` a steady one, `fresh_session` gives numbers that were never given before.
-    `moved` is told of budgets whose accounts changed, and `opened` called each time that the store was first read.
+    `moved` is told of budgets whose accounts changed, and `opened` called each time that the store was first read,
+    and where it is another story whether it can be used.
     `behind` says how long writes have to wait of late.
     """
 
@@ -104,6 +122,7 @@ class Keeper:
         self._read_at = float("-inf")
         self._sweep_at = float("-inf")
         self._said_at: dict[str, float] = {}
+        self._remarks: dict[str, tuple[str, float]] = {}
 
     def begin(self) -> None:
         """Lead from now on: what is stored counts, and nothing that was in memory."""
@@ -113,6 +132,7 @@ class Keeper:
     def pause(self) -> None:
         """Lead no more. Calls that wait are dropped: whoever made them asks the next."""
         self._term = None
+        self._metrics.usable.set(0)
         self._asked.clear()
         self._ahead.clear()
 
@@ -121,6 +141,15 @@ class Keeper:
         self._ahead.pop(asked.call.holder, None)
         self._asked[asked.call.holder] = asked
         self._wake.set()
+
+    def state(self) -> LedgerState:
+        """Whether budgets can be granted from, as far as that is known here."""
+        term, now = self._term, self._clock()
+        if term is None:
+            return LedgerState(known=False)
+        remarks = [reason for reason, at in self._remarks.values() if now - at < _SAID_SECONDS]
+        trouble = term.trouble if term.trouble_told else ""
+        return LedgerState(known=term.ever_read, trouble=trouble, remark="; ".join(remarks))
 
     def standings(self, quota: TokenQuota, window: Window) -> Sequence[Standing]:
         """How the quota's budgets stand in a window; of those that nobody has spent from, nothing."""
@@ -135,6 +164,12 @@ class Keeper:
 
     async def run(self) -> None:
         """Answer until cancelled."""
+        try:
+            await self._run()
+        finally:
+            await self._store.close()
+
+    async def _run(self) -> None:
         while True:
             await self._woken()
             term = self._term
@@ -147,8 +182,30 @@ class Keeper:
             except (StoreUnavailableError, StoreConflictError) as error:
                 term.current = False
                 self._say("the ledger's store cannot be used now; will be tried again", str(error))
+                self._in_trouble(term, str(error))
                 await self._sleep(RETRY_SECONDS)
                 self._wake.set()
+
+    def _in_trouble(self, term: _Term, reason: str) -> None:
+        now = self._clock()
+        if not term.trouble:
+            term.trouble_since = now
+        term.trouble = reason
+        self._metrics.usable.set(0)
+        if now - term.trouble_since >= _TROUBLE_SECONDS and not term.trouble_told and term is self._term:
+            term.trouble_told = True
+            self._opened()
+
+    def _out_of_trouble(self, term: _Term) -> None:
+        self._metrics.usable.set(1)
+        told, term.trouble, term.trouble_told = term.trouble_told, "", False
+        if (told or not term.ever_read) and term is self._term:
+            if not term.ever_read:
+                log.info("the ledger is open", accounts=len(term.books))
+            elif told:
+                log.info("the ledger's store can be used again")
+            term.ever_read = True
+            self._opened()
 
     async def _woken(self) -> None:
         """Wait until there may be something to do; for calls a little longer, so that more of them come together."""
@@ -173,13 +230,27 @@ class Keeper:
             books.put(key, account)
             of_budget[key.budget][key] = None
         term.books, term.of_budget, term.reports = books, of_budget, {}
+        self._enter(term, self._store.era)
         term.current = True
         self._read_at = self._clock()
-        if not term.ever_read and term is self._term:
-            term.ever_read = True
-            log.info("the ledger is open", accounts=len(books))
-            self._opened()
+        self._out_of_trouble(term)
         self._moved(frozenset(of_budget))
+
+    def _enter(self, term: _Term, era: Era) -> None:
+        """Where the store may have lost something, all sidecars declare what they hold before more is granted."""
+        if era == term.era:
+            return
+        now = self._now()
+        term.era, term.since = era, now
+        term.grants_from = eras.grants_from(began=era.began, now=now)
+        term.presences.clear()
+        if (seconds := term.grants_from - now) > 0:
+            log.info(
+                "the ledger's store may have lost what it confirmed last: sidecars declare what they hold, and until "
+                "then nothing is granted",
+                era=era.number,
+                seconds=round(seconds),
+            )
 
     async def _work(self, term: _Term) -> None:
         if self._ahead and self._clock() >= self._read_at + _READ_SECONDS:
@@ -216,7 +287,7 @@ class Keeper:
                 current = True
                 continue
             except StoreFullError as error:
-                self._say("the ledger's store is full", str(error))
+                self._remark("the ledger's store is full", str(error))
                 full, message = full | error.accounts, str(error)
                 await self._again(term)
                 current = True
@@ -242,8 +313,13 @@ class Keeper:
         answers: list[tuple[Asked, Answer]] = []
         for holder, asked in group.items():
             # Where there is no room for more, what is given back or done with is heard all the same.
-            grants_from = float("inf") if any(item.key in full for item in asked.call.items) else 0.0
-            moment = Moment(now=self._now(), fresh_session=self._fresh_session(), grants_from=grants_from)
+            no_room = any(item.key in full for item in asked.call.items)
+            moment = Moment(
+                now=self._now(),
+                fresh_session=self._fresh_session(),
+                era=term.era.number,
+                grants_from=float("inf") if no_room else term.grants_from,
+            )
             presence = term.presences.get(holder)
             given = answer(asked.call, presence=presence, books=term.books, terms=asked.terms(), moment=moment)
             if given.behind and not current:
@@ -261,10 +337,10 @@ class Keeper:
             return
         if not message and (behind := self._behind()) >= LONG_SECONDS:
             message = (
-                f"the ledger is at the end of what its store can take: writes wait for {behind:.1f} s; "
-                "longer windows and fewer budgets make fewer"
+                f"the ledger is at the end of what the cluster's ConfigMaps can take: writes wait for {behind:.1f} s; "
+                "keep it in Redis (--ledger-redis-url), or have fewer budgets with longer windows"
             )
-            self._say("the ledger is at the end of what its store can take", message)
+            self._remark("the ledger is at the end of what its store can take", message)
         moved: set[str] = set()
         for asked, given in answers:
             holder = asked.call.holder
@@ -303,7 +379,7 @@ class Keeper:
                 return
         now = self._now()
         for holder in lapsing.silent(term.presences, term.books, now=now, since=term.since):
-            lapsed = lapsing.lapse(holder, books=term.books, era=0)
+            lapsed = lapsing.lapse(holder, books=term.books, era=term.era.number)
             if lapsed:
                 await self._write(term, lapsed)
                 log.info("a sidecar is heard of no more: what it held counts as spent", holder=holder)
@@ -320,7 +396,7 @@ class Keeper:
         try:
             await self._store.write(changes)
         except StoreFullError as error:
-            self._say("the ledger's store is full", str(error))
+            self._remark("the ledger's store is full", str(error))
             return
         for key, account in changes.items():
             self._put(term, key, account)
@@ -335,6 +411,11 @@ class Keeper:
         keys.pop(key, None)
         if not keys:
             del term.of_budget[key.budget]
+
+    def _remark(self, event: str, reason: str) -> None:
+        """Something that statuses say too, for as long as it was so of late."""
+        self._remarks[event] = reason, self._clock()
+        self._say(event, reason)
 
     def _say(self, event: str, reason: str) -> None:
         """Once a minute: what is so now is so for each call."""

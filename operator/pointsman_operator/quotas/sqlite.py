@@ -10,21 +10,48 @@ from pathlib import Path
 
 from pointsman_operator.ledger.accounts import Account, AccountKey
 from pointsman_operator.ledger.records import UnreadableRecordError, decode, encode
-from pointsman_operator.quotas.stores import StoreConflictError, StoreUnavailableError
+from pointsman_operator.quotas.fences import Fence, StoreFencedError
+from pointsman_operator.quotas.stores import NO_ERA, Era, StoreConflictError, StoreUnavailableError
 
 FILE = "quotas.sqlite"
 _BUSY_SECONDS = 5.0
-_TABLE = "CREATE TABLE IF NOT EXISTS accounts (name TEXT PRIMARY KEY, number INTEGER NOT NULL, record BLOB NOT NULL)"
+_TABLES = (
+    "CREATE TABLE IF NOT EXISTS accounts (name TEXT PRIMARY KEY, number INTEGER NOT NULL, record BLOB NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS fence (text TEXT NOT NULL)",
+)
 
 
 class SqliteStore:
-    """A file in a folder. Each call opens it anew: no connection is kept that a thread could share."""
+    """A file in a folder. Each call opens it anew: no connection is kept that a thread could share.
 
-    def __init__(self, folder: Path) -> None:
+    `minded` is whether a fence is obeyed.
+    """
+
+    def __init__(self, folder: Path, *, minded: bool = True) -> None:
         self._file = folder / FILE
+        self._minded = minded
         self._seen: dict[AccountKey, int] = {}
         # A call that was given up may still be under way in its thread.
         self._turn = threading.Lock()
+
+    def __str__(self) -> str:
+        return str(self._file)
+
+    @property
+    def era(self) -> Era:
+        """It loses nothing."""
+        return NO_ERA
+
+    async def close(self) -> None:
+        """Hold nothing."""
+
+    async def fence(self) -> Fence | None:
+        """What keeps others from writing."""
+        return await asyncio.to_thread(self._fence)
+
+    async def put_fence(self, fence: Fence | None) -> None:
+        """Keep others from writing, or no longer."""
+        await asyncio.to_thread(self._put_fence, fence)
 
     async def read(self) -> Mapping[AccountKey, Account]:
         """All accounts as they are in the file."""
@@ -37,6 +64,7 @@ class SqliteStore:
     def _read(self) -> Mapping[AccountKey, Account]:
         try:
             with self._turn, closing(self._open()) as file:
+                self._mind(file)
                 rows = file.execute("SELECT number, record FROM accounts").fetchall()
                 found = [(number, *decode(record)) for number, record in rows]
         except (sqlite3.Error, OSError, UnreadableRecordError) as error:
@@ -49,6 +77,7 @@ class SqliteStore:
         try:
             with self._turn, closing(self._open()) as file, file:
                 file.execute("BEGIN IMMEDIATE")
+                self._mind(file)
                 for key, account in changes.items():
                     seen[key] = _swap(file, key, account, expected=seen.get(key, 0))
         except (sqlite3.Error, OSError) as error:
@@ -61,11 +90,38 @@ class SqliteStore:
         file.execute("PRAGMA journal_mode=WAL")
         # Durable before it is told: also when the machine loses power.
         file.execute("PRAGMA synchronous=FULL")
-        file.execute(_TABLE)
+        for table in _TABLES:
+            file.execute(table)
         return file
+
+    def _mind(self, file: sqlite3.Connection) -> None:
+        if self._minded and (fence := _fence_in(file)):
+            raise StoreFencedError(self, fence)
+
+    def _fence(self) -> Fence | None:
+        try:
+            with self._turn, closing(self._open()) as file:
+                return _fence_in(file)
+        except (sqlite3.Error, OSError) as error:
+            raise self._unavailable(error) from error
+
+    def _put_fence(self, fence: Fence | None) -> None:
+        try:
+            with self._turn, closing(self._open()) as file, file:
+                file.execute("BEGIN IMMEDIATE")
+                file.execute("DELETE FROM fence")
+                if fence is not None:
+                    file.execute("INSERT INTO fence (text) VALUES (?)", (fence.text(),))
+        except (sqlite3.Error, OSError) as error:
+            raise self._unavailable(error) from error
 
     def _unavailable(self, error: Exception) -> StoreUnavailableError:
         return StoreUnavailableError(f"the budgets in {self._file} cannot be used: {error}")
+
+
+def _fence_in(file: sqlite3.Connection) -> Fence | None:
+    row = file.execute("SELECT text FROM fence").fetchone()
+    return None if row is None else Fence.read(row[0])
 
 
 def _swap(file: sqlite3.Connection, key: AccountKey, account: Account | None, *, expected: int) -> int:

@@ -1,6 +1,7 @@
 """Where accounts are kept: what the ledger asks of a store, and the store that forgets with its process."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 from pointsman_operator.ledger.accounts import Account, AccountKey
@@ -22,12 +23,32 @@ class StoreFullError(Exception):
         self.accounts = accounts
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Era:
+    """Since when a store has lost nothing that it confirmed.
+
+    Attributes:
+        number: higher than those of all eras before; 0 where a store never loses anything.
+        began: when that was, by the clock of whoever began it.
+    """
+
+    number: int
+    began: float
+
+
+NO_ERA = Era(number=0, began=float("-inf"))
+
+
 class Store(Protocol):
     """Accounts, each written by compare-and-swap: only if it still is as this store read or wrote it last.
 
     One ledger uses it, one call at a time. Each call may raise StoreUnavailableError; then, and after a conflict,
     everything is to be read again before more is written.
     """
+
+    @property
+    def era(self) -> Era:
+        """The era that it was in when it was read last. Nothing is written in another."""
 
     async def read(self) -> Mapping[AccountKey, Account]:
         """All accounts as they are stored now."""
@@ -37,6 +58,9 @@ class Store(Protocol):
 
         Raise StoreConflictError or StoreFullError.
         """
+
+    async def close(self) -> None:
+        """Let go of whatever is held for it. It can be used again."""
 
 
 class SharedMemory:
@@ -53,6 +77,14 @@ class MemoryStore:
     def __init__(self, shared: SharedMemory | None = None) -> None:
         self.shared = shared or SharedMemory()
         self._seen: dict[AccountKey, int] = {}
+
+    @property
+    def era(self) -> Era:
+        """It loses nothing but with its process."""
+        return NO_ERA
+
+    async def close(self) -> None:
+        """Hold nothing."""
 
     async def read(self) -> Mapping[AccountKey, Account]:
         """All accounts."""

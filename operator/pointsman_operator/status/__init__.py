@@ -11,7 +11,7 @@ from pointsman_operator.status.policies import PolicyView, SidecarView, policy_s
 from pointsman_operator.status.providers import provider_status
 from pointsman_operator.status.quota_metrics import QuotaGauges
 from pointsman_operator.status.quota_writer import EventError, Ledger, QuotaWriter
-from pointsman_operator.status.quotas import Standing, standings_in
+from pointsman_operator.status.quotas import LedgerState, Standing, standings_in
 from pointsman_operator.status.views import views_of
 from pointsman_operator.status.writer import (
     StatusConflictError,
@@ -24,6 +24,7 @@ __all__ = [
     "Census",
     "EventError",
     "Ledger",
+    "LedgerState",
     "PolicyView",
     "QuotaGauges",
     "QuotaWriter",

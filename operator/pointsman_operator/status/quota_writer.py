@@ -13,6 +13,7 @@ from pointsman_operator.push import Hub, News
 from pointsman_operator.resources import Key, Kind, TokenQuota, Unreadable
 from pointsman_operator.status.quota_events import announcements, event
 from pointsman_operator.status.quotas import (
+    LedgerState,
     QuotaView,
     Standing,
     current_window,
@@ -52,6 +53,9 @@ class Ledger(Protocol):
 
     def standings(self, quota: TokenQuota, window: Window) -> Sequence[Standing]:
         """How the quota's budgets stand in a window; of those that nobody has spent from, nothing."""
+
+    def state(self) -> LedgerState:
+        """Whether it can grant."""
 
 
 class QuotaWriter:
@@ -171,7 +175,9 @@ class QuotaWriter:
             policies=(verdict.policy for verdict in self._hub.verdicts_in(quota.metadata.namespace)),
         )
         standings = self._ledger.standings(quota, window)
-        view = QuotaView(quota=quota, problems=problems, window=window, standings=standings)
+        view = QuotaView(
+            quota=quota, problems=problems, window=window, standings=standings, ledger=self._ledger.state()
+        )
         return quota_status(view, before=quota.status, now=now)
 
     async def _write(self, quota: TokenQuota | Unreadable, wanted: Mapping[str, Any]) -> bool:

@@ -18,7 +18,7 @@ from pointsman_operator.status.conditions import Condition, failed, merged
 BETWEEN_WRITES_SECONDS = 30.0
 # A step or the end is written sooner. Still not each time, where calls go to and fro between the last and no budget.
 BETWEEN_URGENT_WRITES_SECONDS = 2.0
-
+LEDGER_UNAVAILABLE = "LedgerUnavailable"
 
 # What holds of a quota that is not as it should be.
 _UNTIL_THEN = {
@@ -43,6 +43,21 @@ class Standing:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class LedgerState:
+    """Whether the ledger can grant, as a quota says it.
+
+    Attributes:
+        known: whether it knows how budgets stand.
+        trouble: why it grants nothing; empty where it does.
+        remark: what keeps it from granting as it should.
+    """
+
+    known: bool = True
+    trouble: str = ""
+    remark: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class QuotaView:
     """All that a quota's status depends on. `window` is the one that is now, and the `standings` are of it."""
 
@@ -50,6 +65,7 @@ class QuotaView:
     problems: tuple[Problem, ...]
     window: Window
     standings: Sequence[Standing]
+    ledger: LedgerState = LedgerState()
 
 
 def current_window(quota: TokenQuota, now: datetime) -> Window:
@@ -80,6 +96,10 @@ def quota_status(view: QuotaView, *, before: Mapping[str, Any], now: datetime) -
     """The status that should stand there, with no field that does not apply; `before` is what does."""
     quota = view.quota
     generation = quota.metadata.generation
+    if not view.ledger.known:
+        # The amounts stay as they are, for whoever reads them: they are what was known last.
+        conditions = merged((_ready(view),), before=before, generation=generation, now=now)
+        return {**before, "observedGeneration": generation, "conditions": conditions}
     limit = amount_of(quota.spec.limit)
     fullest = max(view.standings, key=lambda each: (each.used, each.held, each.subject), default=None)
     used, held = (0, 0) if fullest is None else (fullest.used, fullest.held)
@@ -168,7 +188,13 @@ def _ready(view: QuotaView) -> Condition:
         reasons = {problem.reason for problem in view.problems}
         remark = ". ".join(said for reason, said in _UNTIL_THEN.items() if reason in reasons)
         return failed("Ready", view.problems, remark=remark)
-    return Condition(type="Ready", status=True, reason="InForce", message="It binds the pods that it is for")
+    if view.ledger.trouble:
+        message = f"Nothing is granted from it, and sidecars spend what they hold: {view.ledger.trouble}"
+        return Condition(type="Ready", status=False, reason=LEDGER_UNAVAILABLE, message=message)
+    message = "It binds the pods that it is for"
+    if view.ledger.remark:
+        message = f"{message}; {view.ledger.remark}"
+    return Condition(type="Ready", status=True, reason="InForce", message=message)
 
 
 def _exhausted(view: QuotaView, limit: Amount) -> Condition:

@@ -2,16 +2,18 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
 
 from pointsman_operator.ledger.accounts import Account, AccountKey
 from pointsman_operator.ledger.records import UnreadableRecordError
 from pointsman_operator.quotas import shards
+from pointsman_operator.quotas.fences import Fence, StoreFencedError
 from pointsman_operator.quotas.metrics import StoreMetrics
 from pointsman_operator.quotas.pacing import Pace
-from pointsman_operator.quotas.stores import StoreConflictError, StoreFullError, StoreUnavailableError
+from pointsman_operator.quotas.stores import NO_ERA, Era, StoreConflictError, StoreFullError, StoreUnavailableError
 from pointsman_operator.watch.cluster import Cluster, ClusterError
 
 # Who waits for a write waits for the slowest.
@@ -23,13 +25,23 @@ _LABELS = {
     "app.kubernetes.io/part-of": "pointsman",
     "pointsman.dev/ledger": "true",
 }
+_FENCE = "pointsman-ledger-fence"
+_ENTRY = "fence"
+_TOUCHED = "pointsman.dev/ledger-touched"
 _LOST = {HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND}
 
 
 class OwnLedger:
-    """A store. ConfigMaps and not Secrets: each replica watches the namespace's Secrets, and would be sent it all."""
+    """A store. ConfigMaps and not Secrets: each replica watches the namespace's Secrets, and would be sent it all.
 
-    def __init__(self, cluster: Cluster, *, namespace: str, pace: Pace, metrics: StoreMetrics) -> None:
+    `minded` is whether a fence is obeyed. It is a ConfigMap beside the shards', which is read with them; and when it is
+    put up, each of those is touched, so that who has not seen it writes to none of them.
+    """
+
+    def __init__(
+        self, cluster: Cluster, *, namespace: str, pace: Pace, metrics: StoreMetrics, minded: bool = True
+    ) -> None:
+        self.minded = minded
         self._cluster = cluster
         self._namespace = namespace
         self._path = f"/api/v1/namespaces/{namespace}/configmaps"
@@ -39,6 +51,59 @@ class OwnLedger:
         self._versions: dict[int, str] = {}
         # How long the entries of each shard are.
         self._sizes: dict[int, dict[str, int]] = {}
+
+    @property
+    def era(self) -> Era:
+        """It loses nothing: etcd confirms what a majority has."""
+        return NO_ERA
+
+    async def close(self) -> None:
+        """Hold nothing: the connection is whoever's it came from."""
+
+    def __str__(self) -> str:
+        return f"the ledger in the ConfigMaps of namespace {self._namespace}"
+
+    async def fence(self) -> Fence | None:
+        """What keeps others from writing."""
+        with self._said("looked at"):
+            return await self._look_for_fence()
+
+    async def put_fence(self, fence: Fence | None) -> None:
+        """Keep others from writing, or no longer."""
+        with self._said("fenced"):
+            data = {_ENTRY: None if fence is None else fence.text()}
+            if not await self._list(f"metadata.name={_FENCE}"):
+                metadata = {"name": _FENCE, "labels": _LABELS}
+                body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {}}
+                await self._cluster.ask("POST", self._path, body=body, seconds=_SECONDS)
+            await self._cluster.ask("PATCH", f"{self._path}/{_FENCE}", body={"data": data}, seconds=_SECONDS)
+            if fence is not None:
+                for item in await self._list(""):
+                    await self._pace.turn(len(str(item.get("data"))))
+                    touch = {"metadata": {"annotations": {_TOUCHED: fence.at}}}
+                    path = f"{self._path}/{item['metadata']['name']}"
+                    await self._cluster.ask("PATCH", path, body=touch, seconds=_SECONDS)
+
+    async def _look_for_fence(self) -> Fence | None:
+        found = [item.get("data") or {} for item in await self._list(f"metadata.name={_FENCE}")]
+        return next((Fence.read(data[_ENTRY]) for data in found if _ENTRY in data), None)
+
+    async def _list(self, fields: str) -> list[Any]:
+        query = {"labelSelector": "pointsman.dev/ledger=true", **({"fieldSelector": fields} if fields else {})}
+        return list((await self._cluster.ask("GET", self._path, query=query))["items"])
+
+    def _mind(self, fence: Fence) -> None:
+        if self.minded:
+            raise StoreFencedError(self, fence)
+
+    @contextmanager
+    def _said(self, done: str) -> Iterator[None]:
+        try:
+            yield
+        except ClusterError as error:
+            raise StoreUnavailableError(f"{self} cannot be {done}: {error}") from error
+        except (LookupError, TypeError, AttributeError) as error:
+            raise StoreUnavailableError(f"an answer of the API server cannot be read: {error!r}") from error
 
     async def read(self) -> Mapping[AccountKey, Account]:
         """All accounts, page by page."""
@@ -52,6 +117,8 @@ class OwnLedger:
                 page = await self._cluster.ask("GET", self._path, query=query)
                 for item in page["items"]:
                     data, name = item.get("data") or {}, item["metadata"]["name"]
+                    if name == _FENCE and _ENTRY in data:
+                        self._mind(Fence.read(data[_ENTRY]))
                     if (shard := numbers.get(name)) is None:
                         continue
                     accounts |= self._accounts_in(name, data)
@@ -92,7 +159,8 @@ class OwnLedger:
         if shards.size(after) > max(shards.MOST_BYTES, shards.size(before)):
             raise StoreFullError(
                 f"ConfigMap {shards.object_name(shard)} in namespace {self._namespace} is full: too many sidecars or "
-                "users share its budgets; nothing more is granted from these until some of them are done",
+                "users share its budgets; nothing more is granted from these until some of them are done. Redis "
+                "(--ledger-redis-url) has room for more",
                 accounts=accounts,
             )
         return after
@@ -108,6 +176,9 @@ class OwnLedger:
                     metadata: dict[str, Any] = {"name": name, "labels": _LABELS}
                     body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
                     written = await self._cluster.ask("POST", self._path, body=body, seconds=_SECONDS)
+                    # No touch can have told of a fence here: whoever put one up before this has not seen it.
+                    if self.minded and (fence := await self._look_for_fence()):
+                        self._mind(fence)
                 else:
                     body = {"metadata": {"resourceVersion": version}, "data": patch}
                     path = f"{self._path}/{name}"

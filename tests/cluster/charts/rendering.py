@@ -55,6 +55,19 @@ class ValueSet:
 
 SETS: dict[str, ValueSet] = {
     "default": ValueSet(),
+    "redis": ValueSet(
+        values={
+            "ledger": {
+                "redis": {
+                    "url": "rediss://ledger@redis.example:6380/2",
+                    "passwordSecretName": "redis",
+                    "tlsSecretName": "redis-certificate",
+                    "trustDurability": True,
+                    "awaitImport": True,
+                }
+            }
+        },
+    ),
     "own-certificate": ValueSet(values={"tls": {"secretName": "pointsman-certificate"}}),
     "cert-manager": ValueSet(
         values={"tls": {"certManager": {"enabled": True, "issuerRef": {"name": "internal", "kind": "ClusterIssuer"}}}},

@@ -78,6 +78,19 @@ def test_the_crd_chart_brings_the_very_crds_and_keeps_them(helm: Helm) -> None:
             {"tls": {"secretName": "mine", "certManager": {"enabled": True, "issuerRef": {"name": "internal"}}}},
             "tls.secretName and tls.certManager.enabled both say where the certificate comes from: leave one out",
         ),
+        ({"ledger": {"redis": {"url": "redis://:hunter2@redis"}}}, "a password belongs into the Secret ledger.redis"),
+        (
+            {"ledger": {"redis": {"url": "redis://redis", "tlsSecretName": "redis"}}},
+            "ledger.redis.tlsSecretName has no use with redis://, which is plain text",
+        ),
+        (
+            {"ledger": {"redis": {"url": "redis://me@redis"}}},
+            "ledger.redis.url names a user: give the password too",
+        ),
+        (
+            {"ledger": {"redis": {"awaitImport": True}}},
+            "ledger.redis.url is empty, without which nothing else of ledger.redis does anything",
+        ),
         (
             {"monitoring": {"podMonitor": {"enabled": True}}},
             "monitoring.podMonitor.enabled needs monitoring.coreos.com/v1/PodMonitor, which this cluster does not know",

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from pointsman_operator.quotas import MemoryStore, SqliteStore, Store, StoreUnavailableError
+from pointsman_operator.quotas import MemoryStore, Movable, SqliteStore, Store, StoreUnavailableError
 from pointsman_operator.quotas.stores import SharedMemory
-from support.quota.store_suite import Open, StoreSuite, account, key
+from support.quota.store_suite import FenceSuite, Open, OpenMovable, StoreSuite, account, key
 
 
 class TestMemory(StoreSuite):
@@ -22,8 +22,15 @@ class TestMemory(StoreSuite):
         return opened
 
 
-class TestSqlite(StoreSuite):
+class TestSqlite(StoreSuite, FenceSuite):
     """Accounts in a file."""
+
+    @pytest.fixture
+    def open_movable(self, tmp_path: Path) -> OpenMovable:
+        async def opened(*, minded: bool) -> Movable:
+            return SqliteStore(tmp_path / "state", minded=minded)
+
+        return opened
 
     @pytest.fixture
     def open_store(self, tmp_path: Path) -> Open:

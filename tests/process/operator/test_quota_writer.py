@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from pointsman_operator.ledger.windows import Window
 from pointsman_operator.push import Hub, HubMetrics
 from pointsman_operator.resources import Key, Kind, TokenQuota
-from pointsman_operator.status import QuotaGauges, QuotaWriter, Standing, StatusMetrics
+from pointsman_operator.status import LedgerState, QuotaGauges, QuotaWriter, Standing, StatusMetrics
 from pointsman_operator.status import quota_writer as writer_module
 from pointsman_operator.watch import Cluster, Connector
 from pointsman_operator.world import Change
@@ -34,6 +34,11 @@ class Ledger:
 
     known: dict[Key, list[Standing]] = field(default_factory=dict)
     asked: list[Window] = field(default_factory=list)
+    now: LedgerState = field(default_factory=LedgerState)
+
+    def state(self) -> LedgerState:
+        """Whether it can grant."""
+        return self.now
 
     def standings(self, quota: TokenQuota, window: Window) -> Sequence[Standing]:
         """How the quota's budgets stand."""

@@ -48,6 +48,23 @@ def test_a_folder_that_keeps_no_state_is_refused(tmp_path: Path, good: Path) -> 
     )
 
 
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (
+            ["--ledger-redis-url=redis://:hunter2@localhost"],
+            "--ledger-redis-url: the URL of Redis has a password in it, which others could read: put it into a file",
+        ),
+        (
+            ["--ledger-redis-password-file=password"],
+            "--ledger-redis-password-file does nothing without --ledger-redis-url; name the server, or leave it out",
+        ),
+    ],
+)
+def test_a_redis_that_cannot_be_meant_is_refused(arguments: list[str], sentence: str, good: Path) -> None:
+    assert refused("-f", good, *ANYWHERE, *arguments) == Ended(code=2, out="", err=f"pointsman: {sentence}\n")
+
+
 def test_a_namespace_that_the_provider_does_not_allow_is_refused_at_start(tmp_path: Path) -> None:
     file = lay(tmp_path / "all.yaml", CLOSED, namespace("shop"), policy(models=[used("mini", "gpt-4o")], routes=[]))
     assert refused("-f", file, *ANYWHERE) == Ended(

@@ -16,6 +16,7 @@ from pointsman_operator.status import Standing, standings_in
 from pointsman_operator.status.amounts import digits, words
 from pointsman_operator.status.quota_events import announcements, event
 from pointsman_operator.status.quotas import (
+    LedgerState,
     QuotaView,
     current_window,
     is_urgent,
@@ -35,7 +36,13 @@ def spent(used: int, held: int = 0, *, subject: str = "", short: bool = False) -
     return Standing(subject=subject, used=used, held=held, short=short)
 
 
-def status(*standings: Standing, before: Mapping[str, Any] | None = None, now: datetime = NOW, **spec: Any) -> Json:
+def status(
+    *standings: Standing,
+    before: Mapping[str, Any] | None = None,
+    now: datetime = NOW,
+    ledger: LedgerState | None = None,
+    **spec: Any,
+) -> Json:
     parsed = read_quota(quota(**{"steps": STEPS, **spec}))
     providers = read_providers(provider(), provider("eu", models=[EUROS]))
     view = QuotaView(
@@ -43,6 +50,7 @@ def status(*standings: Standing, before: Mapping[str, Any] | None = None, now: d
         problems=check_quota(parsed, providers=providers, policies=()),
         window=current_window(parsed, now),
         standings=standings,
+        ledger=ledger or LedgerState(),
     )
     return quota_status(view, before=before or {}, now=now)
 
@@ -75,6 +83,37 @@ def test_what_is_used_and_held_is_shown_with_the_step_and_the_reset() -> None:
     assert (half["used"], half["held"], half["usedPercent"], half["step"]) == ("850", "60", 85, 80)
     assert half["display"] == {"used": "85%", "limit": "1000 tokens", "step": "at 80%"}
     assert half["resetsAt"] == "2026-03-02T00:00:00+01:00"
+
+
+def test_a_ledger_that_cannot_grant_is_said_and_what_was_known_stays() -> None:
+    before = status(spent(850, 60))
+    trouble = LedgerState(known=False, trouble="Redis at redis:6379 cannot be used: it hides")
+
+    now = status(before=before, ledger=trouble)
+
+    assert condition(now, "Ready") == (
+        "False",
+        "LedgerUnavailable",
+        "Nothing is granted from it, and sidecars spend what they hold: Redis at redis:6379 cannot be used: it hides",
+    )
+    assert {**now, "conditions": []} == {**before, "conditions": []}
+    assert condition(now, "Exhausted") == condition(before, "Exhausted")
+    known = status(spent(850, 60), before=now, ledger=LedgerState(trouble="it hides"))
+    assert (condition(known, "Ready")[1], known["used"]) == ("LedgerUnavailable", "850")
+    assert is_urgent(before, now)
+    assert condition(status(spent(850, 60), before=now), "Ready")[:2] == ("True", "InForce")
+
+
+def test_a_ledger_at_its_end_is_remarked_and_hurries_no_write() -> None:
+    before = status(spent(850))
+    after = status(spent(850), before=before, ledger=LedgerState(remark="the ledger is at its end"))
+
+    assert condition(after, "Ready") == (
+        "True",
+        "InForce",
+        "It binds the pods that it is for; the ledger is at its end",
+    )
+    assert not is_urgent(before, after)
 
 
 @pytest.mark.parametrize(("used", "step"), [(799, None), (800, 80), (949, 80), (950, 95), (5000, 95)])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pointsman_operator.quotas import RedisEndpoint
 from pointsman_operator.settings import Address, ReplicaSettings, Settings, SettingsError, read_settings
 
 NOWHERE = Path("/nowhere/namespace")
@@ -103,3 +104,61 @@ def test_a_wrong_setting_is_named_with_what_to_write(arguments: list[str], sente
 def test_a_wrong_word_for_a_switch_is_refused() -> None:
     with pytest.raises(SettingsError, match="POINTSMAN_INSECURE_CLAIMED_IDENTITY is 'yes'; write true or false"):
         read(environ={"POINTSMAN_INSECURE_CLAIMED_IDENTITY": "yes"})
+
+
+def test_the_ledger_is_in_the_cluster_or_in_a_redis_by_url() -> None:
+    assert read().ledger is None
+
+    url = "rediss://ledger%40eu@[fd00::1]:6380/2"
+    named = read(
+        f"--ledger-redis-url={url}",
+        "--ledger-redis-password-file=/redis/password",
+        "--ledger-redis-tls-dir=/redis-tls",
+        "--ledger-redis-prefix=eu",
+        environ={"POINTSMAN_LEDGER_REDIS_AWAIT_IMPORT": "true"},
+    ).ledger
+
+    assert named == RedisEndpoint(
+        host="fd00::1",
+        port=6380,
+        database=2,
+        tls=True,
+        username="ledger@eu",
+        password_file=Path("/redis/password"),
+        tls_folder=Path("/redis-tls"),
+        prefix="eu",
+        awaits_import=True,
+    )
+    assert str(named) == "[fd00::1]:6380"
+    assert (named.accounts_key, named.ledger_key) == ("{eu}:accounts", "{eu}:ledger")
+    assert str(read("--ledger-redis-url=redis://redis").ledger) == "redis:6379"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--ledger-redis-url=redis://:hunter2@redis"], "has a password in it, which others could read: put it into a"),
+        (["--ledger-redis-url=http://redis"], "is not redis://HOST:PORT or, with TLS, rediss://HOST:PORT"),
+        (["--ledger-redis-url=redis.example:6379"], "is not redis://HOST:PORT"),
+        (["--ledger-redis-url=redis://redis:port"], "cannot be read; write for example rediss://"),
+        (["--ledger-redis-url=redis://redis/first"], "ends with '/first'; write the number of a database"),
+        (["--ledger-redis-url=redis://redis?db=1"], "is not redis://HOST:PORT"),
+        (["--ledger-redis-url=redis://me@redis"], "names a user; give the password too, in a file"),
+        (
+            ["--ledger-redis-url=redis://redis", "--ledger-redis-tls-dir=/tls"],
+            "certificates have no use; say rediss://",
+        ),
+        (["--ledger-redis-url=redis://redis", "--ledger-redis-prefix={a}"], "the prefix '{a}' cannot be used"),
+        (["--ledger-redis-password-file=/p"], "--ledger-redis-password-file does nothing without --ledger-redis-url"),
+        (["--ledger-redis-tls-dir=/tls"], "--ledger-redis-tls-dir does nothing without --ledger-redis-url"),
+        (["--ledger-redis-prefix=eu"], "--ledger-redis-prefix does nothing without --ledger-redis-url"),
+        (["--ledger-redis-trust-durability"], "--ledger-redis-trust-durability does nothing without"),
+        (["--ledger-redis-await-import"], "--ledger-redis-await-import does nothing without"),
+    ],
+)
+def test_a_redis_that_cannot_be_meant_is_refused_and_no_password_repeated(arguments: list[str], sentence: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        read(*arguments)
+
+    assert sentence in str(refused.value)
+    assert "hunter2" not in str(refused.value)

@@ -11,10 +11,11 @@ from prometheus_client import CollectorRegistry
 from pointsman_operator.ledger.accounts import Account, AccountKey
 from pointsman_operator.ledger.answering import Terms
 from pointsman_operator.ledger.messages import Call, Item, Reply, Said
-from pointsman_operator.quotas import Asked, Keeper, LedgerMetrics, MemoryStore, Pace
+from pointsman_operator.quotas import Asked, Keeper, LedgerMetrics, MemoryStore, Pace, StoreUnavailableError
 from pointsman_operator.quotas import keeper as keeper_module
 from pointsman_operator.quotas.pacing import BYTES_PER_SECOND, WRITES_PER_SECOND
 from pointsman_operator.quotas.shards import accounts_in, entries, entry_name, shard_of
+from pointsman_operator.status import LedgerState
 from support.quota.store_suite import DAY, account, key
 from support.waiting import until
 
@@ -154,3 +155,60 @@ async def test_a_holder_of_what_others_lack_is_nudged_once_a_second() -> None:
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+@dataclass
+class Failing(MemoryStore):
+    """A store that fails while it is told to."""
+
+    why: str = ""
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    async def read(self) -> Mapping[AccountKey, Account]:
+        """All accounts, or nothing."""
+        if self.why:
+            raise StoreUnavailableError(self.why)
+        return await super().read()
+
+
+async def test_a_store_that_cannot_be_used_for_long_is_told_of_once_and_so_is_that_it_can() -> None:
+    store = Failing(why="it hides")
+    bench = Bench(store=store)
+    told: list[LedgerState] = []
+    registry = CollectorRegistry()
+    slept = asyncio.Semaphore(0)
+
+    async def sleep(seconds: float) -> None:
+        bench.now += seconds
+        slept.release()
+        await asyncio.sleep(0)
+
+    keeper = Keeper(
+        store,
+        now=lambda: bench.now,
+        clock=lambda: bench.now,
+        fresh_session=lambda: 1,
+        metrics=LedgerMetrics(registry),
+        opened=lambda: told.append(keeper.state()),
+        sleep=sleep,
+    )
+    keeper.begin()
+    task = asyncio.create_task(keeper.run())
+    try:
+        for _ in range(60):
+            await slept.acquire()
+        assert told == [LedgerState(known=False, trouble="it hides")]
+        assert registry.get_sample_value("pointsman_operator_ledger_usable") == 0
+
+        store.why = ""
+        await until(lambda: len(told) > 1)
+        assert told[1:] == [LedgerState(known=True)]
+        assert registry.get_sample_value("pointsman_operator_ledger_usable") == 1
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    keeper.pause()
+    assert keeper.state() == LedgerState(known=False)
+    assert registry.get_sample_value("pointsman_operator_ledger_usable") == 0

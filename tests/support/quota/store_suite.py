@@ -1,14 +1,22 @@
 """What is expected of every store of the ledger: the same tests for each."""
 
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 import pytest
 
 from pointsman_operator.ledger.accounts import Account, AccountKey, Block, Stamp
-from pointsman_operator.quotas import Store, StoreConflictError
+from pointsman_operator.quotas import Fence, Movable, Store, StoreConflictError, StoreFencedError
 
 DAY = 86_400
 Open = Callable[[], Awaitable[Store]]
+
+
+class OpenMovable(Protocol):
+    """Opens a store once more; `minded` is whether a fence is obeyed."""
+
+    def __call__(self, *, minded: bool) -> Awaitable[Movable]:
+        """Open it."""
 
 
 def key(name: str = "month", *, namespace: str = "shop", subject: str = "", day: int = 0) -> AccountKey:
@@ -96,3 +104,57 @@ class StoreSuite:
         await store.write(written)
 
         assert await (await open_store()).read() == written
+
+
+class FenceSuite:
+    """To be inherited from, with a fixture `open_movable` that opens the same store once more."""
+
+    @pytest.fixture
+    def open_movable(self) -> OpenMovable:
+        """The store under test."""
+        raise NotImplementedError
+
+    async def test_behind_a_fence_nobody_reads_or_writes_but_who_moves_it(self, open_movable: OpenMovable) -> None:
+        operator, mover = await open_movable(minded=True), await open_movable(minded=False)
+        await operator.read()
+        await operator.write({key(): account(1)})
+        assert await mover.fence() is None
+
+        fence = Fence(why="exported", at="2026-03-01T12:00:00.000+00:00")
+        await mover.put_fence(fence)
+
+        # What it has written before, and what it has not.
+        await self.is_refused(operator, key(), account(2))
+        await self.is_refused(operator, key("other"), account(1))
+        late = await open_movable(minded=True)
+        with pytest.raises(StoreFencedError, match=r"was exported at 2026-03-01T12:00:00\.000\+00:00: nothing more is"):
+            await late.read()
+        assert await (await open_movable(minded=False)).fence() == fence
+        assert (await mover.read())[key()] == account(1)
+        await mover.write({key(): account(3)})
+
+        await mover.put_fence(None)
+        assert (await operator.read())[key()] == account(3)
+        await operator.write({key(): account(4)})
+        assert (await late.read())[key()] == account(4)
+
+    async def test_one_that_is_imported_says_how_to_end_that(self, open_movable: OpenMovable) -> None:
+        mover = await open_movable(minded=False)
+        await mover.put_fence(Fence(why="importing", at="noon"))
+
+        with pytest.raises(
+            StoreFencedError, match="if it was broken off, run `pointsman-operator ledger import` again"
+        ):
+            await (await open_movable(minded=True)).read()
+
+    async def is_refused(self, store: Movable, of: AccountKey, written: Account) -> None:
+        """The write is; where it is by a conflict, what is then read says why."""
+        try:
+            await store.write({of: written})
+        except StoreConflictError:
+            with pytest.raises(StoreFencedError):
+                await store.read()
+        except StoreFencedError:
+            pass
+        else:
+            pytest.fail("it was written behind a fence")

@@ -1,0 +1,1 @@
+"""Real Redis or Valkey servers for tests."""
