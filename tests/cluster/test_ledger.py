@@ -263,8 +263,6 @@ async def test_moved_to_redis_while_sidecars_spend_no_more_is_spent_than_there_i
         for task in streams:
             task.cancel()
         await asyncio.gather(*streams, return_exceptions=True)
-<<<<<<< HEAD
-=======
 
 
 async def ledger(operators: Operators, *arguments: str, given: str = "") -> str:
@@ -285,4 +283,3 @@ async def ledger(operators: Operators, *arguments: str, given: str = "") -> str:
     told, said = await process.communicate(given.encode())
     assert process.returncode == 0, said.decode()
     return told.decode()
->>>>>>> redis

@@ -1,17 +1,17 @@
 """What is done with less as a budget runs out: the steps of all budgets that bind a request, taken together."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from pointsman_sidecar.quota.budgets import Budget
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Level:
+class Level(NamedTuple):
     """How a budget stands, as far as this sidecar knows.
 
-    `held` is what all sidecars hold, `free` what of this one's part is for no call yet, and `told` whether the ledger
-    has spoken of it.
+    Not on a request's way: `held` is what all sidecars hold, `free` what of this one's part is for no call yet, and
+    `told` whether the ledger has spoken of it.
     """
 
     budget: Budget
@@ -63,9 +63,10 @@ def degradation(levels: Iterable[Level]) -> Degradation:
     )
 
 
-def tightest(levels: Iterable[Level]) -> Level | None:
-    """The level of which the largest share is used; None where there is none."""
-    return max(levels, key=_share, default=None)
+def tightest(levels: Sequence[Level]) -> Level | None:
+    """The level of which the largest share is used, rate limits of providers aside; None where there is none."""
+    own = [level for level in levels if not level.budget.is_rate_limit]
+    return own[0] if len(own) == 1 else max(own, key=_share, default=None)
 
 
 def _share(level: Level) -> tuple[bool, float]:
