@@ -12,6 +12,7 @@ from pointsman_sidecar.contract.explanations import explanation
 from pointsman_sidecar.contract.protobuf_form import ProtobufForm
 from pointsman_sidecar.contract.snapshots import CONTRACT_VERSION, read_snapshot
 from pointsman_sidecar.control.in_force import InForce
+from pointsman_sidecar.doors.headers import for_rules
 from pointsman_sidecar.routing.facts import Surroundings
 
 
@@ -42,7 +43,7 @@ def explain(
         in_force=in_force,
         new_id=new_id,
         ejected=lambda _: {},
-        surroundings=Surroundings(now=now, headers=lambda: headers),
+        surroundings=Surroundings(now=now, headers=lambda: for_rules(headers.items())),
         paces=lambda _: {},
     )
     return explanation(progress, features)

@@ -9,13 +9,19 @@ _ERROR: Final = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
 _UNDECLARED: Final = re.compile(r"undeclared reference to '([^']*)'")
 _WORDS: Final = (
     (re.compile(r"Syntax error: (?:mismatched|extraneous) input '<EOF>'.*"), "it ends too early"),
+    (re.compile(r"Syntax error: missing '(.*?)' at '<EOF>'"), r"it ends too early: \1 is missing"),
+    (re.compile(r"Syntax error: missing '(.*?)' at '(.*)'"), r"\1 is missing before \2"),
     (re.compile(r"Syntax error: no viable alternative at input '(.*)'"), r"\1 cannot stand here"),
     (re.compile(r"Syntax error: (?:mismatched|extraneous) input '(.*?)' expecting .*"), r"\1 cannot stand here"),
-    (re.compile(r"Syntax error: token recognition error at: '(.*)'"), r"\1 cannot be read"),
+    (re.compile(r"Syntax error: token recognition error at: '(.*?)\s*'$"), r"\1 cannot be read"),
     (re.compile(r"Syntax error: "), ""),
     (
         re.compile(r"found no matching overload for '_?(.*?)_?' applied to '\((.*)\)'"),
         r"\1 cannot be used with (\2)",
+    ),
+    (
+        re.compile(r"expression of type '(.*)' cannot be the operand of a select operation"),
+        r"\1 has no fields",
     ),
     (re.compile(r" \(in container ''\)"), ""),
 )

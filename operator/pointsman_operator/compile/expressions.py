@@ -58,7 +58,7 @@ def flaw(expression: str) -> Flaw | None:
         return _told(first_error(str(error)))
     kind = compiled.return_type()
     if kind != cel.Type.BOOL:
-        return Flaw(message=f"it gives a {kind.name().lower()}, and must be true or false", line=1, column=1)
+        return Flaw(message=f"it gives {kind.name().lower()}, and must be true or false", line=1, column=1)
     return next(_dear(expression), None)
 
 

@@ -36,7 +36,7 @@ class Text:
     @cached_property
     def pieces(self) -> "Run":
         """By blanks, without the marks at the ends."""
-        return Run([stripped for piece in self.text.split() if (stripped := piece.strip(_MARKS))])
+        return Run(_pieces(self.text))
 
 
 class Run:
@@ -118,4 +118,5 @@ def _folded(text: str) -> str:
 
 
 def _pieces(text: str) -> list[str]:
-    return [stripped for piece in text.split() if (stripped := piece.strip(_MARKS))]
+    # A point before a word is part of it, as in .NET; one after it ends a sentence.
+    return [bare for piece in text.split() if (bare := piece.rstrip(_MARKS).lstrip(_MARKS[1:]))]
