@@ -135,6 +135,7 @@ class Completions:
             progress, features = self._decided(form, caller.headers)
             observation.progress = progress
             observation.planned()
+            features.content.forget()
             self._health.request(progress.policy, self._clock())
             patience = progress.policy.timeouts.total
             hurried = caller.patience is not None and caller.patience < patience

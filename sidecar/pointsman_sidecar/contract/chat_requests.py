@@ -18,7 +18,7 @@ from pointsman_sidecar.contract.provider_requests import cap_changes
 from pointsman_sidecar.contract.requests import AUTO, LONGEST_MODEL, Violation, refuse
 from pointsman_sidecar.contract.shapes import NOTHING
 from pointsman_sidecar.routing.capability import output_cap
-from pointsman_sidecar.routing.content import MOST_TOOLS, Content, sampled
+from pointsman_sidecar.routing.content import MOST_TOOLS, Content
 from pointsman_sidecar.routing.estimates import PER_MESSAGE, audio_tokens, image_tokens, text_tokens
 from pointsman_sidecar.routing.features import Features
 from pointsman_sidecar.routing.matchers import Shape
@@ -219,7 +219,7 @@ def _features(body: _Body, raw: bytes, hints: Hints) -> Features:
         metadata=said.metadata,
         shape=_SHAPES.get(body.response_format.type, Shape.TEXT) if body.response_format is not None else Shape.TEXT,
         content=Content(
-            said=sampled(_said(message) for message in reversed(body.messages) if message.role == "user"),
+            messages=lambda: (_said(message) for message in reversed(body.messages) if message.role == "user"),
             tool_names=lambda: _tool_names(body),
         ),
     )

@@ -10,7 +10,7 @@ from pointsman_api.v1 import completions_pb2
 from pointsman_sidecar.contract import json
 from pointsman_sidecar.contract.bounds import TooManyPartsError, check_json
 from pointsman_sidecar.contract.snapshots import PRIORITIES, SEVERITIES
-from pointsman_sidecar.routing.content import Content, sampled
+from pointsman_sidecar.routing.content import Content
 from pointsman_sidecar.routing.estimates import PER_MESSAGE, audio_tokens, image_tokens, text_tokens
 from pointsman_sidecar.routing.features import Features
 from pointsman_sidecar.routing.matchers import Shape
@@ -145,7 +145,7 @@ def features(request: completions_pb2.CompleteRequest) -> Features:
         metadata=dict(hints.metadata),
         shape=_SHAPES.get(request.response_format.WhichOneof("format") or "", Shape.TEXT),
         content=Content(
-            said=sampled(_said(message) for message in reversed(request.messages) if message.role == _USER),
+            messages=lambda: (_said(message) for message in reversed(request.messages) if message.role == _USER),
             tool_names=lambda: [tool.name for tool in request.tools],
         ),
     )

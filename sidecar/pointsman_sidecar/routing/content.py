@@ -1,7 +1,6 @@
 """As much of what users say as rules are tried on: the same few pages of any request, however large it is."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 
 # Of one message its beginning and its end, of the older ones what is left then. In characters.
 LONGEST_MESSAGE = 6_000
@@ -10,20 +9,41 @@ MOST_TOOLS = 64
 LONGEST_TOOL_NAME = 128
 
 
-def no_tools() -> Sequence[str]:
-    """None are offered."""
+def _nothing() -> tuple[str, ...]:
     return ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Content:
-    """What was sampled of the users' messages, the last one first; and the names of the tools, when somebody asks."""
+    """What users say, and the names of the tools: looked at when the first rule asks, and sampled once.
 
-    said: tuple[str, ...] = field(default=(), repr=False)
-    tool_names: Callable[[], Sequence[str]] = field(default=no_tools, repr=False, compare=False)
+    `messages` are the users', the last one first.
+    """
+
+    __slots__ = ("_messages", "_said", "_tool_names")
+
+    def __init__(self, *, messages: Callable[[], Iterable[str]], tool_names: Callable[[], Sequence[str]]) -> None:
+        self._messages = messages
+        self._tool_names = tool_names
+        self._said: tuple[str, ...] | None = None
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """Samples of the messages, the last one first."""
+        if self._said is None:
+            self._said = sampled(self._messages())
+        return self._said
+
+    @property
+    def tool_names(self) -> Sequence[str]:
+        """The names of the tools."""
+        return self._tool_names()
+
+    def forget(self) -> None:
+        """Let go of the request: it is planned, and goes on as bytes."""
+        self._messages = self._tool_names = _nothing
 
 
-EMPTY = Content()
+EMPTY = Content(messages=_nothing, tool_names=_nothing)
 
 
 def sampled(messages: Iterable[str]) -> tuple[str, ...]:

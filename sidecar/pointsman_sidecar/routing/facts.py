@@ -11,7 +11,7 @@ from pointsman_sidecar.routing.kinds import kinds_in
 from pointsman_sidecar.routing.languages import language_of
 from pointsman_sidecar.routing.matchers import Domain, Expression, ExpressionError, Kind
 from pointsman_sidecar.routing.policy import Severity
-from pointsman_sidecar.routing.risk import NO_RISK, Lexicon, Risk, said_domains
+from pointsman_sidecar.routing.risk import DOMAIN, NO_RISK, Lexicon, Risk, said_domains
 from pointsman_sidecar.routing.words import Text, Words
 
 # Of a text that an expression reads, since CEL copies it, and that code and formulas are looked for in.
@@ -41,6 +41,7 @@ class Facts:
     def __init__(self, features: Features, surroundings: Surroundings, lexicon: Lexicon | None) -> None:
         self.features = features
         self.surroundings = surroundings
+        self.has_verdicts = False
         self._lexicon = lexicon
 
     @cached_property
@@ -51,7 +52,7 @@ class Facts:
     @cached_property
     def tools(self) -> Sequence[str]:
         """The names of the tools."""
-        return self.features.content.tool_names()
+        return self.features.content.tool_names
 
     @cached_property
     def language(self) -> str:
@@ -67,8 +68,10 @@ class Facts:
     @cached_property
     def risk(self) -> Risk:
         """What hangs on the answer: as the request says, else as the lexicon finds."""
-        said = said_domains(self.features.metadata)
         severity = self.features.severity
+        if self._lexicon is None and severity is None and DOMAIN not in self.features.metadata:
+            return NO_RISK
+        said = said_domains(self.features.metadata)
         looked = self._lexicon is not None and (said is None or severity is None)
         found = self._lexicon.found(self._text) if looked and self._lexicon is not None else NO_RISK
         domains = found.domains if said is None else said
@@ -105,6 +108,7 @@ class Facts:
             except ExpressionError as error:
                 known = error
             self._verdicts[expression] = known
+            self.has_verdicts = True
         return known
 
     def tried(self, expression: Expression) -> bool:

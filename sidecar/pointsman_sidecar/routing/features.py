@@ -35,7 +35,7 @@ class Features:
     priority: Priority | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     shape: Shape = Shape.TEXT
-    content: Content = EMPTY
+    content: Content = field(default=EMPTY, repr=False, compare=False)
 
     @property
     def has_tools(self) -> bool:

@@ -37,6 +37,8 @@ class Match:
 def matches(condition: Condition, facts: Facts) -> Match:
     """Whether the condition holds; stops at the first part that settles it."""
     match = _matched(condition, facts)
+    if not facts.has_verdicts:
+        return match
     tried = [matcher for matcher in condition.all if isinstance(matcher, Expression) and facts.tried(matcher)]
     if not tried:
         return match

@@ -188,7 +188,7 @@ def plan(
         panic=panic,
         alone=choice.alone,
         risk=NO_RISK if Feature.EMBEDDINGS in features.needs else facts.risk,
-        failed=tuple(trial.route for trial in trials if trial.match.failed),
+        failed=tuple(trial.route for trial in trials if trial.match.failed) if facts.has_verdicts else (),
     )
 
 

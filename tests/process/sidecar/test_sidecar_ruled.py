@@ -76,6 +76,16 @@ async def test_risk_goes_up_and_stands_in_the_decision(ruled: Sidecar) -> None:
     assert (decision.risk.severity, decision.risk.found) == (types_pb2.SEVERITY_HIGH, True)
 
 
+async def test_risk_stands_in_the_body_over_http(ruled: Sidecar) -> None:
+    body = {"messages": [{"role": "user", "content": "May I break my lease early?"}]}
+    async with aiohttp.ClientSession() as http:
+        headers = {"x-pointsman-decision": "body"}
+        answer = await http.post(f"{ruled.http_url}/chat/completions", json=body, headers=headers)
+        told = await answer.json()
+
+    assert told["pointsman"]["risk"] == {"domains": ["legal"], "severity": "medium", "found": True}
+
+
 async def test_hits_are_counted_and_so_are_expressions_that_fail(ruled: Sidecar) -> None:
     tax = completions_pb2.RoutingHints(metadata={"topic": "tax"})
     for request in (ask(hints=tax), ask(hints=tax), ask()):
