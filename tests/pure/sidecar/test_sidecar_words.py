@@ -21,6 +21,11 @@ HARMLESS = [
     "Quelle est la hauteur de la tour Eiffel ?",
     "¿Dónde está la biblioteca de la ciudad?",
     "Translate 'good morning' into Japanese.",
+    "Let us investigate why the build fails, and diagnose it.",
+    "Sin embargo, prefiero el pan casero.",
+    "Explica la herencia de clases en Python.",
+    "Quelle enceinte choisir pour mon salon ?",
+    "Where is my parcel, and may I have my money back?",
 ]
 EVERYTHING = Lexicon(word for language in sorted(lexicons.LANGUAGES) for word in lexicons.words(language))
 
