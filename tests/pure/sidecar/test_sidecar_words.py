@@ -25,6 +25,7 @@ HARMLESS = [
     "Sin embargo, prefiero el pan casero.",
     "Explica la herencia de clases en Python.",
     "Quelle enceinte choisir pour mon salon ?",
+    "Who wrote the Old Testament?",
     "Where is my parcel, and may I have my money back?",
 ]
 EVERYTHING = Lexicon(word for language in sorted(lexicons.LANGUAGES) for word in lexicons.words(language))
