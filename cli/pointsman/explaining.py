@@ -1,6 +1,6 @@
 """What would be done with a request, by files alone. Pure: the same code as in both planes, and no call."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from pointsman.errors import Refusal
 from pointsman.worlds import Pod
@@ -12,6 +12,8 @@ from pointsman_sidecar.contract.explanations import explanation
 from pointsman_sidecar.contract.protobuf_form import ProtobufForm
 from pointsman_sidecar.contract.snapshots import CONTRACT_VERSION, read_snapshot
 from pointsman_sidecar.control.in_force import InForce
+from pointsman_sidecar.doors.headers import for_rules
+from pointsman_sidecar.routing.facts import Surroundings
 
 
 class NotProgrammedError(Refusal):
@@ -19,9 +21,15 @@ class NotProgrammedError(Refusal):
 
 
 def explain(
-    request: completions_pb2.CompleteRequest, *, world: World, pod: Pod, new_id: Callable[[], str]
+    request: completions_pb2.CompleteRequest,
+    *,
+    world: World,
+    pod: Pod,
+    new_id: Callable[[], str],
+    now: float,
+    headers: Mapping[str, str],
 ) -> completions_pb2.ExplainResponse:
-    """Explain a request of an app in this pod.
+    """Explain a request of an app in this pod, at a moment and with headers by their names in lower case.
 
     Raises:
         NotProgrammedError: no policy is for the pod, or the one that is does not compile.
@@ -29,8 +37,15 @@ def explain(
     """
     in_force = InForce()
     in_force.apply(read_snapshot(_update(world, pod)))
-    # Nothing was called, so nothing has failed.
-    progress, features = decide(ProtobufForm(request), in_force=in_force, new_id=new_id, ejected=lambda _: {})
+    # Nothing was called, so nothing has failed or was slow.
+    progress, features = decide(
+        ProtobufForm(request),
+        in_force=in_force,
+        new_id=new_id,
+        ejected=lambda _: {},
+        surroundings=Surroundings(now=now, headers=lambda: for_rules(headers.items())),
+        paces=lambda _: {},
+    )
     return explanation(progress, features)
 
 

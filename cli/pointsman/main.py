@@ -3,6 +3,7 @@
 import importlib.metadata
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -74,6 +75,14 @@ def explain(
     session: Annotated[str, typer.Option(help="The conversation.")] = "",
     severity: Annotated[str, typer.Option(help="low, medium, high or critical")] = "",
     metadata: Annotated[list[str] | None, typer.Option(metavar="K=V", help="Metadata. May be repeated.")] = None,
+    header: Annotated[
+        list[str] | None, typer.Option(metavar="NAME: VALUE", help="A header of the request. May be repeated.")
+    ] = None,
+    at: Annotated[
+        str, typer.Option(metavar="TIME", help="When the request comes, such as 2026-03-02T18:30+01:00. Default: now.")
+    ] = "",
+    tool: Annotated[list[str] | None, typer.Option(metavar="NAME", help="A tool. May be repeated.")] = None,
+    response_format: Annotated[str, typer.Option(help="text, json_object or json_schema")] = "text",
     image: Annotated[list[str] | None, typer.Option(metavar="FILE|URL", help="A picture. May be repeated.")] = None,
     audio: Annotated[list[Path] | None, typer.Option(help="A recording, wav or mp3. May be repeated.")] = None,
     max_tokens: Annotated[
@@ -83,7 +92,7 @@ def explain(
 ) -> None:
     """Say which model would answer a prompt, and why. Calls no model."""
     from pointsman.commands.explain import explain as explained
-    from pointsman.requests import Options, build
+    from pointsman.requests import Options, build, headers_of, moment
 
     with _sentences():
         options = Options(
@@ -94,6 +103,8 @@ def explain(
             session=session,
             severity=severity,
             metadata=metadata or (),
+            tools=tool or (),
+            response_format=response_format,
             images=image or (),
             recordings=audio or (),
             max_tokens=max_tokens,
@@ -103,6 +114,8 @@ def explain(
             filename,
             namespace=namespace,
             labels=_labels(labels),
+            headers=headers_of(header or ()),
+            now=moment(at) if at else time.time(),
             as_json=_is_json(output),
             out=out,
         )

@@ -1,8 +1,9 @@
 """A request from the options of a command."""
 
 import mimetypes
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pointsman.errors import UserError
@@ -28,6 +29,8 @@ class Options:
     session: str = ""
     severity: str = ""
     metadata: Sequence[str] = ()
+    tools: Sequence[str] = ()
+    response_format: str = "text"
     images: Sequence[str] = ()
     recordings: Sequence[Path] = ()
     max_tokens: int | None = None
@@ -45,6 +48,45 @@ def build(options: Options) -> completions_pb2.CompleteRequest:
         raise UserError("an option holds bytes that are no UTF-8 text") from error
 
 
+def headers_of(lines: Sequence[str]) -> Mapping[str, str]:
+    """Headers that are written `name: value`, by their names in lower case.
+
+    Raises:
+        UserError: one is not written so.
+    """
+    headers: dict[str, str] = {}
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if not (name.strip() and colon):
+            raise UserError(f"--header {line} is no header: write 'name: value'")
+        headers.setdefault(name.strip().lower(), value.strip())
+    return headers
+
+
+def moment(text: str) -> float:
+    """A moment in seconds since 1970; without an offset, it is UTC's.
+
+    Raises:
+        UserError: it is none.
+    """
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise UserError(f"--at {text} is no time: write one such as 2026-03-02T18:30+01:00") from error
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+
+
+def _format(name: str) -> completions_pb2.ResponseFormat | None:
+    if name == "text":
+        return None
+    if name == "json_object":
+        return completions_pb2.ResponseFormat(json_object=completions_pb2.JsonObjectFormat())
+    if name == "json_schema":
+        schema = completions_pb2.JsonSchemaFormat(name="answer", json_schema=b"{}")
+        return completions_pb2.ResponseFormat(json_schema=schema)
+    raise UserError(f"--response-format {name} is not known: write text, json_object or json_schema")
+
+
 def _request(options: Options) -> completions_pb2.CompleteRequest:
     if options.severity and options.severity.lower() not in _SEVERITIES:
         raise UserError(f"--severity {options.severity} is not known: write {', '.join(_SEVERITIES)}")
@@ -56,6 +98,8 @@ def _request(options: Options) -> completions_pb2.CompleteRequest:
         messages=[*messages, user],
         model=options.model,
         max_tokens=options.max_tokens,
+        tools=[completions_pb2.Tool(name=name) for name in options.tools],
+        response_format=_format(options.response_format),
         hints=completions_pb2.RoutingHints(
             user=options.user,
             session=options.session,

@@ -73,6 +73,7 @@ async def serving(
             new_id=new_decision_id,
             clock=time.monotonic,
             random=random.random,
+            now=time.time,
             purse=purse,
         )
         status_port = await stack.enter_async_context(

@@ -12,8 +12,10 @@ from typing import Final
 from pointsman_operator.admission.outcomes import Outcome
 from pointsman_operator.admission.reviews import Cause, MalformedReviewError, Review, allowed, invalid
 from pointsman_operator.compile import Compiled, check_provider, check_quota, compile_policy
-from pointsman_operator.compile.quotas import TWO_CURRENCIES, UNKNOWN_TIME_ZONE
+from pointsman_operator.compile.expressions import INVALID_EXPRESSION
+from pointsman_operator.compile.quotas import TWO_CURRENCIES
 from pointsman_operator.compile.selectors import INVALID_SELECTOR
+from pointsman_operator.compile.zones import UNKNOWN_TIME_ZONE
 from pointsman_operator.resources import (
     Kind,
     MalformedObjectError,
@@ -28,7 +30,7 @@ from pointsman_operator.resources.parse import INVALID_SPEC
 from pointsman_operator.world import World
 
 # No other object can make these good. A reason that is not named here only warns.
-_OF_ITSELF: Final = frozenset({INVALID_SPEC, INVALID_SELECTOR, UNKNOWN_TIME_ZONE, TWO_CURRENCIES})
+_OF_ITSELF: Final = frozenset({INVALID_SPEC, INVALID_SELECTOR, INVALID_EXPRESSION, UNKNOWN_TIME_ZONE, TWO_CURRENCIES})
 _KINDS: Final = (Kind.POLICY, Kind.PROVIDER, Kind.QUOTA)
 
 

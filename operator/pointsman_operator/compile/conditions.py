@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from pointsman_api.v1 import snapshot_pb2 as snapshot
 from pointsman_api.v1 import types_pb2 as types
+from pointsman_operator.compile import matchers
 from pointsman_operator.resources.policy import Matcher, When
 
 MODALITIES = {
@@ -21,8 +22,10 @@ SEVERITIES = {
 
 def condition(when: When) -> snapshot.Condition:
     """The condition; what is stated beside any, all and not must hold too."""
+    # The expression last: it costs the most.
+    expression = [] if when.expression is None else [snapshot.Matcher(expression=when.expression)]
     return snapshot.Condition(
-        all=[*_tests(when), *(_matcher(each) for each in when.all)],
+        all=[*_tests(when), *(_matcher(each) for each in when.all), *expression],
         any=[_matcher(each) for each in when.any],
         none=[_matcher(each) for each in when.not_],
     )
@@ -69,3 +72,4 @@ def _tests(matcher: Matcher) -> Iterator[snapshot.Matcher]:
                 less_than=matcher.estimated_input_tokens.less_than,
             )
         )
+    yield from matchers.tests(matcher)

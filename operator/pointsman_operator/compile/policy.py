@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pointsman_api.v1 import snapshot_pb2 as snapshot
+from pointsman_operator.compile import matchers
 from pointsman_operator.compile.conditions import required_modalities
 from pointsman_operator.compile.providers import allows, check_provider
 from pointsman_operator.compile.selectors import selector_problems
@@ -55,6 +56,8 @@ def compile_policy(
     problems: list[Problem] = []
     if policy.spec.selector is not None:
         problems += selector_problems(policy.spec.selector, path="spec.selector")
+    for index, route in enumerate(policy.spec.routes):
+        problems += matchers.problems(route.when, path=f"spec.routes[{index}].when")
     sources: dict[str, Source] = {}
     for index, used in enumerate(policy.spec.models):
         found = _source(policy, index=index, providers=providers, namespace_labels=namespace_labels)

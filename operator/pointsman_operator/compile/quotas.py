@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from pointsman_operator.compile.policy import MODEL_NOT_FOUND, PROVIDER_NOT_FOUND, listed
 from pointsman_operator.compile.selectors import selector_problems
+from pointsman_operator.compile.zones import UNKNOWN_TIME_ZONE, zone_named
 from pointsman_operator.ledger.windows import UnknownTimeZoneError, zone
 from pointsman_operator.resources.metadata import Key
 from pointsman_operator.resources.policy import ModelRoutingPolicy
@@ -14,15 +15,12 @@ from pointsman_operator.resources.provider import ModelProvider
 from pointsman_operator.resources.quota import CountedModel, QuotaLimit, TokenQuota
 from pointsman_operator.resources.unreadable import Unreadable
 
-UNKNOWN_TIME_ZONE = "UnknownTimeZone"
 TWO_CURRENCIES = "TwoCurrencies"
 NOT_COUNTED = "NotCounted"
 DEFAULT_MODEL_COUNTED = "DefaultModelCounted"
 
 UTC = "UTC"
 MICROS = 1_000_000
-# Names that files of a zone database have beside the zones: clocks that count leap seconds, and this machine's own.
-_NO_ZONES = ("right/", "posix/", "posixrules", "localtime", "Factory")
 
 Providers = Mapping[Key, ModelProvider | Unreadable]
 Policies = Mapping[Key, ModelRoutingPolicy | Unreadable]
@@ -39,7 +37,7 @@ def check_quota(
     if spec.selector is not None:
         problems += selector_problems(spec.selector, path="spec.selector")
     try:
-        _zone(spec.time_zone)
+        zone_named(spec.time_zone)
     except UnknownTimeZoneError as error:
         problems.append(Problem(path="spec.timeZone", reason=UNKNOWN_TIME_ZONE, message=str(error)))
     if spec.models is None:
@@ -55,7 +53,7 @@ def check_quota(
 def zone_of(quota: TokenQuota) -> ZoneInfo:
     """The zone that the quota names; UTC where there is none of that name, so that it holds all the same."""
     try:
-        return _zone(quota.spec.time_zone)
+        return zone_named(quota.spec.time_zone)
     except UnknownTimeZoneError:
         return zone(UTC)
 
@@ -83,14 +81,6 @@ def counted_models(quota: TokenQuota, providers: Providers) -> frozenset[tuple[s
 def millionths(amount: str) -> int:
     """Money as the ledger counts it. The CRD lets nothing finer through; what slipped past it is rounded down."""
     return int(Decimal(amount) * MICROS)
-
-
-def _zone(name: str) -> ZoneInfo:
-    if name.startswith(_NO_ZONES):
-        raise UnknownTimeZoneError(
-            f"there is no time zone {name!r}: write one of the IANA database, such as Europe/Berlin or UTC"
-        )
-    return zone(name)
 
 
 def _currency(limit: QuotaLimit) -> str | None:

@@ -9,6 +9,7 @@ from pointsman_api.v1 import types_pb2 as types
 from pointsman_operator.compile.conditions import MODALITIES, condition
 from pointsman_operator.compile.quantities import size
 from pointsman_operator.compile.resilience import circuit_breaker, concurrency, hedging, retries, timeouts
+from pointsman_operator.compile.risks import latency, risk
 from pointsman_operator.resources.kinds import Kind
 from pointsman_operator.resources.metadata import Metadata
 from pointsman_operator.resources.policy import ModelRoutingPolicy, Route, UsedModel
@@ -72,6 +73,8 @@ def build_snapshot(policy: ModelRoutingPolicy, sources: Mapping[str, Source]) ->
         circuit_breaker=circuit_breaker(spec.resilience.circuit_breaker),
         hedging=hedging(spec.resilience.hedging),
         concurrency=concurrency(spec.resilience.concurrency),
+        risk=risk(spec.risk),
+        latency=latency(spec.latency),
     )
 
 

@@ -14,6 +14,8 @@ from pointsman_operator.resources.selector import LabelSelector
 
 SeverityName = Literal["Low", "Medium", "High", "Critical"]
 ModalityName = Literal["Text", "Image", "Audio"]
+DomainName = Literal["Legal", "Medical", "Money", "Safety"]
+DayName = Literal["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 
 
 class ProviderRef(Model):
@@ -59,6 +61,71 @@ class TokensMatcher(NarrowingModel):
     less_than: int | None = None
 
 
+class HeaderMatcher(NarrowingModel):
+    """One header of the request."""
+
+    name: str
+    exists: bool | None = None
+    equals: str | None = None
+    in_: tuple[str, ...] | None = Field(default=None, alias="in", strict=False)
+
+
+class UserMatcher(NarrowingModel):
+    """Who asks."""
+
+    exists: bool | None = None
+    equals: str | None = None
+    in_: tuple[str, ...] | None = Field(default=None, alias="in", strict=False)
+    starts_with: str | None = None
+    ends_with: str | None = None
+
+
+class DomainMatcher(NarrowingModel):
+    """What the request is about."""
+
+    in_: tuple[DomainName, ...] = Field(alias="in", strict=False)
+
+
+class ToolsMatcher(NarrowingModel):
+    """The tools that the request offers."""
+
+    exists: bool | None = None
+    in_: tuple[str, ...] | None = Field(default=None, alias="in", strict=False)
+
+
+class ResponseFormatMatcher(NarrowingModel):
+    """The shape of the answer."""
+
+    in_: tuple[Literal["Text", "JSONObject", "JSONSchema"], ...] = Field(alias="in", strict=False)
+
+
+class LanguageMatcher(NarrowingModel):
+    """The language of the user's last message."""
+
+    in_: tuple[str, ...] = Field(alias="in", strict=False)
+
+
+class ContentMatcher(NarrowingModel):
+    """What stands in the user's messages."""
+
+    in_: tuple[Literal["Code", "Maths"], ...] = Field(alias="in", strict=False)
+
+
+class KeywordsMatcher(NarrowingModel):
+    """Words in the user's messages."""
+
+    in_: tuple[str, ...] = Field(alias="in", strict=False)
+
+
+class TimeMatcher(NarrowingModel):
+    """When the request comes."""
+
+    days: tuple[DayName, ...] = Field(default=(), strict=False)
+    from_: str | None = Field(default=None, alias="from")
+    to: str | None = None
+    time_zone: str
+
+
 class Matcher(NarrowingModel):
     """All of the tests that are set must hold."""
 
@@ -66,6 +133,15 @@ class Matcher(NarrowingModel):
     metadata: MetadataMatcher | None = None
     modality: ModalityMatcher | None = None
     estimated_input_tokens: TokensMatcher | None = None
+    header: HeaderMatcher | None = None
+    user: UserMatcher | None = None
+    domain: DomainMatcher | None = None
+    tools: ToolsMatcher | None = None
+    response_format: ResponseFormatMatcher | None = None
+    language: LanguageMatcher | None = None
+    content: ContentMatcher | None = None
+    keywords: KeywordsMatcher | None = None
+    time: TimeMatcher | None = None
 
 
 class When(Matcher):
@@ -74,6 +150,7 @@ class When(Matcher):
     any: tuple[Matcher, ...] = Field(default=(), strict=False)
     all: tuple[Matcher, ...] = Field(default=(), strict=False)
     not_: tuple[Matcher, ...] = Field(default=(), alias="not", strict=False)
+    expression: str | None = None
 
 
 class Arm(Model):
@@ -98,6 +175,27 @@ class Route(Model):
     model: str | None = None
     split: Split | None = None
     fallbacks: tuple[str, ...] | None = Field(default=None, strict=False)
+
+
+class RiskTerms(Model):
+    """Words that tell of a risk."""
+
+    domain: DomainName
+    severity: SeverityName
+    words: tuple[str, ...] = Field(strict=False)
+
+
+class Risk(Model):
+    """Where risk is looked for."""
+
+    lexicons: tuple[str, ...] = Field(strict=False)
+    terms: tuple[RiskTerms, ...] = Field(default=(), strict=False)
+
+
+class Latency(Model):
+    """How fast answers should come."""
+
+    p50: str
 
 
 class Timeouts(Model):
@@ -168,6 +266,8 @@ class ModelRoutingPolicySpec(Model):
     default_model: str
     allow_pinning: bool
     routes: tuple[Route, ...] = Field(default=(), strict=False)
+    risk: Risk | None = None
+    latency: Latency | None = None
     resilience: Resilience
     limits: Limits
 

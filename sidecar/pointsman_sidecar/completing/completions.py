@@ -11,9 +11,9 @@ from pointsman_sidecar.completing.deciding import decide, policy_of
 from pointsman_sidecar.completing.failures import malformed, unplannable, untold
 from pointsman_sidecar.completing.limiting import Limiter
 from pointsman_sidecar.completing.paying import Paying, UntoldError
-from pointsman_sidecar.completing.served import Answered, Caller, Serving, Sink
+from pointsman_sidecar.completing.served import Answered, Caller, Headers, Serving, Sink
 from pointsman_sidecar.completing.trying import Trying
-from pointsman_sidecar.contract.decisions import decision
+from pointsman_sidecar.contract.decisions import Progress, decision
 from pointsman_sidecar.contract.errors import CompletionError, Kind
 from pointsman_sidecar.contract.explanations import explanation
 from pointsman_sidecar.contract.forms import Form
@@ -23,6 +23,8 @@ from pointsman_sidecar.contract.usages import standing
 from pointsman_sidecar.control.in_force import InForce
 from pointsman_sidecar.providers.clients import ProviderClients
 from pointsman_sidecar.resilience.health import Health
+from pointsman_sidecar.routing.facts import Surroundings
+from pointsman_sidecar.routing.features import Features
 from pointsman_sidecar.routing.plan import Ejected, PlanError
 from pointsman_sidecar.routing.policy import Model, Policy
 from pointsman_sidecar.spending.purse import Purse
@@ -46,8 +48,10 @@ class Completions:
         new_id: Callable[[], str],
         clock: Callable[[], float],
         random: Callable[[], float],
+        now: Callable[[], float],
         purse: Purse | None = None,
     ) -> None:
+        self._now = now
         self._in_force = in_force
         self._observer = observer
         self._new_id = new_id
@@ -90,13 +94,13 @@ class Completions:
                 )
                 await sink.finished(decision(serving.progress))
 
-    def explain(self, form: Form[Any, Any]) -> completions_pb2.ExplainResponse:
+    def explain(self, form: Form[Any, Any], *, headers: Headers) -> completions_pb2.ExplainResponse:
         """What would be done.
 
         Raises:
             CompletionError: nothing would be; it says why.
         """
-        progress, features = decide(form, in_force=self._in_force, new_id=self._new_id, ejected=self._ejected)
+        progress, features = self._decided(form, headers)
         try:
             self._paying.degrade(progress, features)
         except PlanError as error:
@@ -145,8 +149,10 @@ class Completions:
     @contextmanager
     def _serving(self, form: Form[_Answer, _Chunk], caller: Caller) -> Iterator[Serving[_Answer, _Chunk]]:
         with self._observer.completion(caller.arrival) as observation:
-            progress, features = decide(form, in_force=self._in_force, new_id=self._new_id, ejected=self._ejected)
+            progress, features = self._decided(form, caller.headers)
             observation.progress = progress
+            observation.planned()
+            features.content.forget()
             self._health.request(progress.policy, self._clock())
             patience = progress.policy.timeouts.total
             hurried = caller.patience is not None and caller.patience < patience
@@ -169,6 +175,19 @@ class Completions:
                     f"no complete answer within {patience:g} s",
                     decision=decision(progress),
                 ) from error
+
+    def _decided(self, form: Form[Any, Any], headers: Headers) -> tuple[Progress, Features]:
+        return decide(
+            form,
+            in_force=self._in_force,
+            new_id=self._new_id,
+            ejected=self._ejected,
+            surroundings=Surroundings(now=self._now(), headers=headers),
+            paces=self._paces,
+        )
+
+    def _paces(self, policy: Policy) -> Mapping[str, float]:
+        return self._health.paces(policy, self._clock())
 
     def _ejected(self, policy: Policy) -> Mapping[str, Ejected]:
         return self._health.ejected(policy, self._clock())

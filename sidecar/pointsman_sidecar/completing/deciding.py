@@ -9,6 +9,7 @@ from pointsman_sidecar.contract.errors import CompletionError, Kind
 from pointsman_sidecar.contract.forms import Form
 from pointsman_sidecar.contract.requests import InvalidRequestError
 from pointsman_sidecar.control.in_force import InForce
+from pointsman_sidecar.routing.facts import Surroundings
 from pointsman_sidecar.routing.features import Features
 from pointsman_sidecar.routing.plan import Ejected, PlanError, plan
 from pointsman_sidecar.routing.policy import Policy
@@ -20,6 +21,8 @@ def decide(
     in_force: InForce,
     new_id: Callable[[], str],
     ejected: Callable[[Policy], Mapping[str, Ejected]],
+    surroundings: Surroundings,
+    paces: Callable[[Policy], Mapping[str, float]],
 ) -> tuple[Progress, Features]:
     """Check the request, measure it, and plan it under the policy in force and with the models that are well.
 
@@ -33,7 +36,14 @@ def decide(
     policy = policy_of(in_force)
     request_id = new_id()
     try:
-        planned = plan(policy, features, request_id=request_id, ejected=ejected(policy))
+        planned = plan(
+            policy,
+            features,
+            request_id=request_id,
+            ejected=ejected(policy),
+            surroundings=surroundings,
+            paces=paces(policy),
+        )
     except PlanError as error:
         raise unplannable(error) from error
     return Progress(id=request_id, policy=policy, plan=planned), features

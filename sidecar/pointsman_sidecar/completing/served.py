@@ -1,6 +1,7 @@
 """A completion that is being served: what its parts tell each other."""
 
 import asyncio
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -12,6 +13,8 @@ from pointsman_sidecar.routing.features import Features
 from pointsman_sidecar.telemetry.arrivals import Arrival
 from pointsman_sidecar.telemetry.observer import Observation
 
+# By their names in lower case, and without those that carry keys; read when a rule asks.
+Headers = Callable[[], Mapping[str, str]]
 _Answer = TypeVar("_Answer")
 _Chunk = TypeVar("_Chunk")
 _Chunk_contra = TypeVar("_Chunk_contra", contravariant=True)
@@ -32,9 +35,10 @@ class Sink(Protocol[_Chunk_contra]):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Caller:
-    """What a door knows of a call: how it came in, and how many seconds the caller waits."""
+    """What a door knows of a call: how it came in, its headers for rules, and how many seconds the caller waits."""
 
     arrival: Arrival
+    headers: Headers
     patience: float | None = None
 
 

@@ -4,6 +4,7 @@ Only what the routing must know is looked at. All else is the provider's to judg
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +18,10 @@ from pointsman_sidecar.contract.provider_requests import cap_changes
 from pointsman_sidecar.contract.requests import AUTO, LONGEST_MODEL, Violation, refuse
 from pointsman_sidecar.contract.shapes import NOTHING
 from pointsman_sidecar.routing.capability import output_cap
+from pointsman_sidecar.routing.content import MOST_TOOLS, Content
 from pointsman_sidecar.routing.estimates import PER_MESSAGE, audio_tokens, image_tokens, text_tokens
 from pointsman_sidecar.routing.features import Features
+from pointsman_sidecar.routing.matchers import Shape
 from pointsman_sidecar.routing.policy import Feature, Modality, Model
 
 _MOST_DIGITS = 4
@@ -77,7 +80,18 @@ class _Body(msgspec.Struct, gc=False):
     store: bool | None = None
 
 
+class _Function(msgspec.Struct, gc=False):
+    name: str
+
+
+class _Tool(msgspec.Struct, gc=False):
+    function: _Function
+
+
 _body = msgspec.json.Decoder(_Body)
+_tool = msgspec.json.Decoder(_Tool)
+_function = msgspec.json.Decoder(_Function)
+_SHAPES = {"json_object": Shape.JSON_OBJECT, "json_schema": Shape.JSON_SCHEMA}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -203,7 +217,31 @@ def _features(body: _Body, raw: bytes, hints: Hints) -> Features:
         severity=said.severity,
         priority=said.priority,
         metadata=said.metadata,
+        shape=_SHAPES.get(body.response_format.type, Shape.TEXT) if body.response_format is not None else Shape.TEXT,
+        content=Content(
+            messages=lambda: (_said(message) for message in reversed(body.messages) if message.role == "user"),
+            tool_names=lambda: _tool_names(body),
+        ),
     )
+
+
+def _said(message: _Message) -> str:
+    if isinstance(message.content, str):
+        return message.content
+    texts = (part if isinstance(part, str) else part.text for part in message.content or ())
+    return "\n".join(text for text in texts if text)
+
+
+def _tool_names(body: _Body) -> list[str]:
+    names = []
+    # What is no tool is the provider's to judge.
+    for tool in (body.tools or ())[:MOST_TOOLS]:
+        with suppress(msgspec.DecodeError):
+            names.append(_tool.decode(tool).function.name)
+    for function in (body.functions or ())[:MOST_TOOLS]:
+        with suppress(msgspec.DecodeError):
+            names.append(_function.decode(function).name)
+    return names
 
 
 def _measured(part: str | _Part, modalities: set[Modality]) -> int:

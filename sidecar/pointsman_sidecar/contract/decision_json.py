@@ -4,7 +4,7 @@ from typing import Any
 
 from google.protobuf.duration_pb2 import Duration
 
-from pointsman_api.v1 import completions_pb2, decision_pb2
+from pointsman_api.v1 import completions_pb2, decision_pb2, types_pb2
 
 
 def decision_json(decision: decision_pb2.Decision) -> dict[str, Any]:
@@ -36,6 +36,8 @@ def decision_json(decision: decision_pb2.Decision) -> dict[str, Any]:
         said["cost"] = {"amount": decision.cost.amount, "currency": decision.cost.currency}
     if decision.HasField("quota"):
         said["quota"] = quota_json(decision.quota)
+    if decision.HasField("risk"):
+        said["risk"] = _risk(decision.risk)
     return said
 
 
@@ -72,6 +74,14 @@ def usage_json(usage: completions_pb2.GetUsageResponse) -> dict[str, Any]:
 def reason_name(decision: decision_pb2.Decision) -> str:
     """Its reason without the enum's prefix, such as ROUTE."""
     return decision_pb2.Reason.Name(decision.reason).removeprefix("REASON_")
+
+
+def _risk(risk: decision_pb2.DecisionRisk) -> dict[str, Any]:
+    return {
+        "domains": [types_pb2.Domain.Name(each).removeprefix("DOMAIN_").lower() for each in risk.domains],
+        "severity": types_pb2.Severity.Name(risk.severity).removeprefix("SEVERITY_").lower() if risk.severity else "",
+        "found": risk.found,
+    }
 
 
 def _attempt(attempt: decision_pb2.Attempt) -> dict[str, Any]:

@@ -12,8 +12,10 @@ from pointsman_sidecar.contract.usages import quota_level
 from pointsman_sidecar.providers.outcomes import Outcome
 from pointsman_sidecar.quota.degrading import Level
 from pointsman_sidecar.routing.costs import Usage, cost
+from pointsman_sidecar.routing.matchers import Domain
 from pointsman_sidecar.routing.plan import Plan, Reason, Skipped, Step
-from pointsman_sidecar.routing.policy import Policy
+from pointsman_sidecar.routing.policy import Policy, Severity
+from pointsman_sidecar.routing.risk import Risk
 
 REASONS: Mapping[Reason, decision_pb2.Reason.ValueType] = {
     Reason.DEFAULT: decision_pb2.REASON_DEFAULT,
@@ -24,6 +26,7 @@ REASONS: Mapping[Reason, decision_pb2.Reason.ValueType] = {
     Reason.FALLBACK: decision_pb2.REASON_FALLBACK,
     Reason.EJECTED: decision_pb2.REASON_EJECTED,
     Reason.QUOTA: decision_pb2.REASON_QUOTA,
+    Reason.LATENCY: decision_pb2.REASON_LATENCY,
 }
 OUTCOMES: Mapping[Outcome, decision_pb2.Outcome.ValueType] = {
     Outcome.SUCCEEDED: decision_pb2.OUTCOME_SUCCEEDED,
@@ -38,6 +41,18 @@ OUTCOMES: Mapping[Outcome, decision_pb2.Outcome.ValueType] = {
     Outcome.CUT: decision_pb2.OUTCOME_CUT,
     Outcome.CANCELLED: decision_pb2.OUTCOME_CANCELLED,
     Outcome.OVERTAKEN: decision_pb2.OUTCOME_OVERTAKEN,
+}
+_DOMAINS: Mapping[Domain, types_pb2.Domain.ValueType] = {
+    Domain.LEGAL: types_pb2.DOMAIN_LEGAL,
+    Domain.MEDICAL: types_pb2.DOMAIN_MEDICAL,
+    Domain.MONEY: types_pb2.DOMAIN_MONEY,
+    Domain.SAFETY: types_pb2.DOMAIN_SAFETY,
+}
+_SEVERITIES: Mapping[Severity, types_pb2.Severity.ValueType] = {
+    Severity.LOW: types_pb2.SEVERITY_LOW,
+    Severity.MEDIUM: types_pb2.SEVERITY_MEDIUM,
+    Severity.HIGH: types_pb2.SEVERITY_HIGH,
+    Severity.CRITICAL: types_pb2.SEVERITY_CRITICAL,
 }
 
 
@@ -132,6 +147,15 @@ def decision(progress: Progress) -> decision_pb2.Decision:
             for each in (*progress.plan.skipped, *progress.passed_over)
         ],
         quota=quota_level(level) if progress.quota is not None and (level := progress.quota()) is not None else None,
+        risk=_risk(progress.plan.risk) if progress.plan.risk else None,
+    )
+
+
+def _risk(risk: Risk) -> decision_pb2.DecisionRisk:
+    return decision_pb2.DecisionRisk(
+        domains=sorted(_DOMAINS[domain] for domain in risk.domains),
+        severity=types_pb2.SEVERITY_UNSPECIFIED if risk.severity is None else _SEVERITIES[risk.severity],
+        found=risk.found,
     )
 
 

@@ -10,8 +10,10 @@ from pointsman_api.v1 import completions_pb2
 from pointsman_sidecar.contract import json
 from pointsman_sidecar.contract.bounds import TooManyPartsError, check_json
 from pointsman_sidecar.contract.snapshots import PRIORITIES, SEVERITIES
+from pointsman_sidecar.routing.content import Content
 from pointsman_sidecar.routing.estimates import PER_MESSAGE, audio_tokens, image_tokens, text_tokens
 from pointsman_sidecar.routing.features import Features
+from pointsman_sidecar.routing.matchers import Shape
 from pointsman_sidecar.routing.policy import Feature, Modality
 
 # The request leaves the choice to the policy.
@@ -49,6 +51,8 @@ _RANGES = {
     "top_logprobs": (0, 20),
 }
 _MOST_STOPS = 4
+_USER = completions_pb2.ROLE_USER
+_SHAPES = {"json_object": Shape.JSON_OBJECT, "json_schema": Shape.JSON_SCHEMA}
 LONGEST_ID = 512
 LONGEST_MODEL = 512
 MOST_METADATA = 64
@@ -139,7 +143,16 @@ def features(request: completions_pb2.CompleteRequest) -> Features:
         severity=SEVERITIES.get(hints.severity),
         priority=PRIORITIES.get(hints.priority),
         metadata=dict(hints.metadata),
+        shape=_SHAPES.get(request.response_format.WhichOneof("format") or "", Shape.TEXT),
+        content=Content(
+            messages=lambda: (_said(message) for message in reversed(request.messages) if message.role == _USER),
+            tool_names=lambda: [tool.name for tool in request.tools],
+        ),
     )
+
+
+def _said(message: completions_pb2.Message) -> str:
+    return "\n".join(part.text for part in message.content if part.text)
 
 
 def _json_tokens(raw: bytes) -> int:

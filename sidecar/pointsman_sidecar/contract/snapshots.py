@@ -5,7 +5,6 @@ A sidecar never routes by half a policy: what it cannot read in full it rejects,
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
-from typing import TypeVar
 from urllib.parse import urlsplit
 
 from google.protobuf.descriptor import FieldDescriptor
@@ -14,7 +13,9 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 
 from pointsman_api.v1 import control_pb2, snapshot_pb2, types_pb2
 from pointsman_sidecar.contract.rejections import SnapshotRejectedError, at_least
+from pointsman_sidecar.contract.snapshot_matchers import inquiry, known, one
 from pointsman_sidecar.contract.snapshot_resilience import circuit_breaker, concurrency, hedging, retries, timeouts
+from pointsman_sidecar.contract.snapshot_risk import p50, risk
 from pointsman_sidecar.routing.policy import (
     AllOf,
     Arm,
@@ -67,7 +68,6 @@ _STICKY_BY: Mapping[int, StickyBy] = {
     snapshot_pb2.STICKY_BY_SESSION: StickyBy.SESSION,
     snapshot_pb2.STICKY_BY_REQUEST: StickyBy.REQUEST,
 }
-_Value = TypeVar("_Value")
 
 
 def read_snapshot(update: control_pb2.SnapshotUpdate) -> Policy:
@@ -109,6 +109,8 @@ def read_snapshot(update: control_pb2.SnapshotUpdate) -> Policy:
         circuit_breaker=circuit_breaker(snapshot),
         hedging=hedging(snapshot),
         concurrency=concurrency(snapshot),
+        risk=risk(snapshot, SEVERITIES),
+        p50=p50(snapshot),
     )
     _check_names(policy)
     return policy
@@ -176,8 +178,8 @@ def _model(model: snapshot_pb2.Model) -> Model:
         ),
         context_window=model.context_window,
         max_output_tokens=model.max_output_tokens,
-        input_modalities=_known(where, model.input_modalities, MODALITIES),
-        features=_known(where, model.features, _FEATURES),
+        input_modalities=known(where, model.input_modalities, MODALITIES),
+        features=known(where, model.features, _FEATURES),
     )
 
 
@@ -206,7 +208,7 @@ def _route(route: snapshot_pb2.Route) -> Route:
             none=_matchers(where, route.when.none),
         ),
         arms=arms,
-        sticky_by=_one(where, route.sticky_by, _STICKY_BY),
+        sticky_by=one(where, route.sticky_by, _STICKY_BY),
         fallbacks=tuple(route.fallbacks) if route.overrides_fallbacks else None,
     )
 
@@ -218,11 +220,11 @@ def _matchers(where: str, matchers: Iterable[snapshot_pb2.Matcher]) -> tuple[Mat
 def _matcher(where: str, matcher: snapshot_pb2.Matcher) -> Matcher:
     match matcher.WhichOneof("matcher"):
         case "severity":
-            return SeverityIn(severities=_known(where, getattr(matcher.severity, "in"), SEVERITIES))
+            return SeverityIn(severities=known(where, getattr(matcher.severity, "in"), SEVERITIES))
         case "metadata":
             return _metadata(where, matcher.metadata)
         case "modality":
-            return ModalityIn(modalities=_known(where, getattr(matcher.modality, "in"), MODALITIES))
+            return ModalityIn(modalities=known(where, getattr(matcher.modality, "in"), MODALITIES))
         case "estimated_input_tokens":
             tokens = matcher.estimated_input_tokens
             return InputTokens(
@@ -231,7 +233,9 @@ def _matcher(where: str, matcher: snapshot_pb2.Matcher) -> Matcher:
             )
         case "all_of":
             return AllOf(matchers=_matchers(where, matcher.all_of.matchers))
-        case None:
+        case _:
+            if (test := inquiry(where, matcher)) is not None:
+                return test
             raise SnapshotRejectedError(
                 f"{where} has a matcher that this sidecar does not know: it is older than the policy"
             )
@@ -245,16 +249,6 @@ def _metadata(where: str, metadata: snapshot_pb2.MetadataMatcher) -> Matcher:
             return MetadataIn(key=metadata.key, values=frozenset(getattr(metadata, "in").values))
         case None:
             raise SnapshotRejectedError(f"{where} does not say what metadata {metadata.key} must be")
-
-
-def _known(where: str, numbers: Iterable[int], table: Mapping[int, _Value]) -> frozenset[_Value]:
-    return frozenset(_one(where, number, table) for number in numbers)
-
-
-def _one(where: str, number: int, table: Mapping[int, _Value]) -> _Value:
-    if number not in table:
-        raise SnapshotRejectedError(f"{where} holds a value that this sidecar does not know ({number})")
-    return table[number]
 
 
 def _unknown_field(message: Message) -> str | None:

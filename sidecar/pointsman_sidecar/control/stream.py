@@ -83,7 +83,7 @@ class ControlStream:
             return
         self._in_force.apply(policy)
         self._current = update
-        self._metrics.policy_generation.set(policy.generation)
+        self._metrics.programmed(str(policy), policy.generation, [route.name for route in policy.routes])
         self._log.info("stored snapshot in force", policy=str(policy), generation=policy.generation)
 
     async def run(self) -> None:
@@ -186,7 +186,7 @@ class ControlStream:
         self._in_force.apply(policy)
         self._current = update
         self._metrics.snapshots.labels("applied").inc()
-        self._metrics.policy_generation.set(policy.generation)
+        self._metrics.programmed(str(policy), policy.generation, [route.name for route in policy.routes])
         self._log.info(
             "snapshot in force", policy=str(policy), generation=policy.generation, version=update.version[:12]
         )

@@ -13,9 +13,11 @@ from grpc_reflection.v1alpha import reflection
 
 from pointsman_api.v1 import completions_pb2, decision_pb2
 from pointsman_sidecar.completing.completions import Caller, Completions
+from pointsman_sidecar.completing.served import Headers
 from pointsman_sidecar.contract.errors import CompletionError
 from pointsman_sidecar.contract.hints import Hints
 from pointsman_sidecar.contract.protobuf_form import ProtobufForm
+from pointsman_sidecar.doors.headers import for_rules
 from pointsman_sidecar.doors.known_errors import AddressInUseError, known_errors
 from pointsman_sidecar.doors.readable import Readable
 from pointsman_sidecar.doors.reading import Reading
@@ -89,7 +91,7 @@ class _Servicer:
         """Explain."""
         try:
             with known_errors(self._log):
-                return self._completions.explain(await self._form(raw))
+                return self._completions.explain(await self._form(raw), headers=_headers(context))
         except CompletionError as error:
             await _abort(context, error)
             raise
@@ -161,8 +163,18 @@ def _serialized(message: Message) -> bytes:
 
 
 def _caller(method: str, context: _Context) -> Caller:
-    headers = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
-    return Caller(arrival=over_grpc(f"{SERVICE}/{method}", headers), patience=context.time_remaining())
+    sent = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
+    return Caller(
+        arrival=over_grpc(f"{SERVICE}/{method}", sent),
+        headers=_headers(context),
+        patience=context.time_remaining(),
+    )
+
+
+def _headers(context: _Context) -> Headers:
+    return lambda: for_rules(
+        (key, value) for key, value in context.invocation_metadata() or () if isinstance(value, str)
+    )
 
 
 async def _abort(context: _Context, error: CompletionError) -> None:

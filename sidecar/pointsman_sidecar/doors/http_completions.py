@@ -19,6 +19,7 @@ from pointsman_sidecar.contract.responses_form import ResponsesForm
 from pointsman_sidecar.doors.bodies import read_body
 from pointsman_sidecar.doors.decision_headers import decision_headers
 from pointsman_sidecar.doors.event_sinks import ChatSink, EventStream, HttpSink, ResponseSink
+from pointsman_sidecar.doors.headers import for_rules
 from pointsman_sidecar.doors.known_errors import known_errors
 from pointsman_sidecar.doors.openai_errors import error_body, error_headers, status_of
 from pointsman_sidecar.doors.reading import Reading
@@ -28,7 +29,7 @@ from pointsman_sidecar.telemetry.arrivals import Arrival
 _JSON = "application/json"
 _OK = 200
 _Form = TypeVar("_Form")
-# Of the headers that an app sends, these alone are read: its key among the others ends here.
+# Of the headers that an app sends, these alone are read, and those that rules name: its key ends here.
 _TRACE = ("traceparent", "tracestate")
 
 
@@ -73,7 +74,9 @@ class HttpCompletions:
         return await self._reading.read(lambda: read(body), size=len(body))
 
     async def _whole(self, request: web.Request, form: Form[bytes, Any]) -> web.Response:
-        caller = Caller(arrival=_arrival(request, begun=lambda: False))
+        caller = Caller(
+            arrival=_arrival(request, begun=lambda: False), headers=lambda: for_rules(request.headers.items())
+        )
         try:
             with known_errors(self._log):
                 answered = await self._completions.complete(form, caller=caller)
@@ -87,7 +90,10 @@ class HttpCompletions:
     async def _streamed(
         self, request: web.Request, form: Form[Any, Any], *, stream: EventStream, sink: HttpSink[Any]
     ) -> web.StreamResponse:
-        caller = Caller(arrival=_arrival(request, begun=lambda: stream.response is not None))
+        caller = Caller(
+            arrival=_arrival(request, begun=lambda: stream.response is not None),
+            headers=lambda: for_rules(request.headers.items()),
+        )
         try:
             with known_errors(self._log):
                 await self._completions.stream(form, caller=caller, sink=sink)

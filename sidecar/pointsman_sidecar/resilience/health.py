@@ -26,6 +26,8 @@ BAD = frozenset(
 )
 _GOOD = frozenset({Outcome.SUCCEEDED, Outcome.REFUSED, Outcome.TOO_LARGE})
 _NOBODY: Mapping[str, Ejected] = {}
+_NO_PACES: Mapping[str, float] = {}
+_HALF = 50
 
 
 class ModelHealth:
@@ -93,6 +95,21 @@ class Health:
             for model in policy.models.values()
             if (record := self.of(policy, model)) in self._opened and not record.breaker.admits(now, rule)
         }
+
+    def paces(self, policy: Policy, now: float) -> Mapping[str, float]:
+        """The seconds in which half of a model's answers begin, by name; whole ones where too few are streamed.
+
+        Only where the policy asks for it, and of models of which enough is known.
+        """
+        if policy.p50 is None:
+            return _NO_PACES
+        paces = {}
+        for model in policy.models.values():
+            record = self.of(policy, model)
+            pace = record.first_token.quantile(now, _HALF) or record.whole.quantile(now, _HALF)
+            if pace is not None:
+                paces[model.name] = pace
+        return paces
 
     def admits(self, policy: Policy, model: Model, now: float) -> bool:
         """Whether a model may be called at this moment."""

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from pointsman_sidecar.routing.content import EMPTY, Content
+from pointsman_sidecar.routing.matchers import Shape
 from pointsman_sidecar.routing.policy import Feature, Modality, Priority, Severity
 
 _URGENCIES = {Severity.LOW: Priority.LOW, Severity.HIGH: Priority.HIGH, Severity.CRITICAL: Priority.HIGH}
@@ -10,7 +12,7 @@ _URGENCIES = {Severity.LOW: Priority.LOW, Severity.HIGH: Priority.HIGH, Severity
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Features:
-    """A request, without its content.
+    """A request, and of its content the samples that rules are tried on.
 
     `model` is the model that the request names, empty where it leaves the choice to the policy. A name `is_wish` where
     the app may know nothing of policies: one that may not pin is passed over. `max_output_tokens` is what it asks for,
@@ -32,6 +34,13 @@ class Features:
     severity: Severity | None = None
     priority: Priority | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    shape: Shape = Shape.TEXT
+    content: Content = field(default=EMPTY, repr=False, compare=False)
+
+    @property
+    def has_tools(self) -> bool:
+        """Whether it offers tools to the model."""
+        return Feature.TOOLS in self.needs
 
     @property
     def urgency(self) -> Priority:

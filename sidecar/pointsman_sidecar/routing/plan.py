@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from pointsman_sidecar.routing.capability import incapability
+from pointsman_sidecar.routing.facts import NOWHERE, Facts, Surroundings
 from pointsman_sidecar.routing.features import Features
 from pointsman_sidecar.routing.matching import Match, matches
 from pointsman_sidecar.routing.policy import Feature, Model, Policy, Route
+from pointsman_sidecar.routing.risk import NO_RISK, Risk
 from pointsman_sidecar.routing.splitting import draw, sticky_key
 
 
@@ -25,6 +27,7 @@ class Reason(Enum):
     FALLBACK = auto()
     EJECTED = auto()
     QUOTA = auto()
+    LATENCY = auto()
 
 
 class PlanError(Exception):
@@ -95,6 +98,9 @@ class Trial:
     match: Match
 
 
+_NO_PACES: Mapping[str, float] = {}
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Skipped:
     """A model that cannot serve the request, or is not to be called now, and why."""
@@ -107,7 +113,8 @@ class Skipped:
 class Plan:
     """What to do with a request. `steps` holds one at least; `route` is empty where none matched.
 
-    In a `panic`, every model that could serve the request is ejected, and the least bad is tried all the same.
+    In a `panic`, every model that could serve the request is ejected, and the least bad is tried all the same. `failed`
+    are the routes whose expression came to no verdict.
     """
 
     steps: tuple[Step, ...]
@@ -116,6 +123,8 @@ class Plan:
     skipped: tuple[Skipped, ...]
     panic: bool = False
     alone: bool = False
+    risk: Risk = NO_RISK
+    failed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -130,11 +139,18 @@ class _Choice:
 
 
 def plan(
-    policy: Policy, features: Features, *, request_id: str, ejected: Mapping[str, Ejected] = _NONE_EJECTED
+    policy: Policy,
+    features: Features,
+    *,
+    request_id: str,
+    ejected: Mapping[str, Ejected] = _NONE_EJECTED,
+    surroundings: Surroundings = NOWHERE,
+    paces: Mapping[str, float] = _NO_PACES,
 ) -> Plan:
     """Decide. `request_id` is what a split draws by where the request names no user or session.
 
     `ejected` are the models that are not to be called now, by name. They are passed over, unless there is no other.
+    `paces` are the seconds in which half of a model's answers begin, by name, as far as they are known.
 
     Raises:
         PlanError: the request cannot be served under this policy; one of its subclasses says which case.
@@ -145,7 +161,8 @@ def plan(
             f"the request has {size} bytes and policy {policy} allows {policy.max_request_bytes:,}"
         )
     trials: list[Trial] = []
-    choice = _chosen(policy, features, request_id, trials)
+    facts = Facts(features, surroundings, policy.risk)
+    choice = _chosen(policy, facts, request_id, trials)
 
     lacks, capable = _capable(policy, choice, features)
     well = [name for name in capable if name not in ejected]
@@ -156,7 +173,11 @@ def plan(
     for name in capable:
         if name not in well:
             obstacles[name] = ejected[name].message
+    first = well[0]
+    well = _prompt_first(policy, well, paces)
     steps = [_step(policy, choice, name, lacks, obstacles, position) for position, name in enumerate(well)]
+    if well[0] != first:
+        steps = _hurried(policy, _step(policy, choice, first, lacks, obstacles, 0), steps, paces)
     if panic:
         steps = [replace(steps[0], message=f"{steps[0].message}; {ejected[well[0]].message}, and none is better")]
     return Plan(
@@ -166,6 +187,8 @@ def plan(
         skipped=tuple(Skipped(model=name, message=why) for name, why in obstacles.items() if why is not None),
         panic=panic,
         alone=choice.alone,
+        risk=NO_RISK if Feature.EMBEDDINGS in features.needs else facts.risk,
+        failed=tuple(trial.route for trial in trials if trial.match.failed) if facts.has_verdicts else (),
     )
 
 
@@ -230,12 +253,13 @@ def _capable(policy: Policy, choice: _Choice, features: Features) -> tuple[dict[
     return lacks, capable
 
 
-def _chosen(policy: Policy, features: Features, request_id: str, trials: list[Trial]) -> _Choice:
+def _chosen(policy: Policy, facts: Facts, request_id: str, trials: list[Trial]) -> _Choice:
+    features = facts.features
     if Feature.EMBEDDINGS in features.needs:
         return _embedding(policy, features)
     if features.model and (policy.allow_pinning or not features.is_wish):
         return _pinned(policy, features)
-    return _routed(policy, features, request_id, trials)
+    return _routed(policy, facts, request_id, trials)
 
 
 def _pinned(policy: Policy, features: Features) -> _Choice:
@@ -276,12 +300,12 @@ def _named(policy: Policy, features: Features, *, otherwise: str) -> _Choice:
     return _Choice(model=model.name, reason=Reason.PINNED, why=lambda: "the request names it", fallbacks=(), alone=True)
 
 
-def _routed(policy: Policy, features: Features, request_id: str, trials: list[Trial]) -> _Choice:
+def _routed(policy: Policy, facts: Facts, request_id: str, trials: list[Trial]) -> _Choice:
     for route in policy.routes:
-        match = matches(route.when, features)
+        match = matches(route.when, facts)
         trials.append(Trial(route=route.name, match=match))
         if match.holds:
-            return _by_route(policy, route, features, request_id, match)
+            return _by_route(policy, route, facts.features, request_id, match)
     return _Choice(
         model=policy.default_model,
         reason=Reason.DEFAULT,
@@ -336,3 +360,27 @@ def _step(
         message = f"{choice.model} was chosen ({choice.why()}) but cannot serve the request: {lacks[choice.model]}"
         return Step(model=model, reason=Reason.CAPABILITY, message=message)
     return Step(model=model, reason=Reason.FALLBACK, message=f"it stands in for {choice.model}")
+
+
+def _prompt_first(policy: Policy, names: list[str], paces: Mapping[str, float]) -> list[str]:
+    """The names in their order, those last that are known to take longer than the policy asks for."""
+    p50 = policy.p50
+    if p50 is None or not paces:
+        return names
+    return sorted(names, key=lambda name: paces.get(name, 0.0) > p50)
+
+
+def _hurried(policy: Policy, passed: Step, steps: list[Step], paces: Mapping[str, float]) -> list[Step]:
+    """The steps, of which the first takes the place of one that takes too long."""
+    name = passed.model.name
+    message = (
+        f"{name} was chosen ({passed.message}) but half of its answers take longer than {policy.p50:g} s to begin "
+        f"(about {paces[name]:.2g} s)"
+    )
+    return [
+        replace(steps[0], reason=Reason.LATENCY, message=message),
+        *(
+            replace(step, reason=Reason.FALLBACK, message=f"it stands in for {steps[0].model.name}")
+            for step in steps[1:]
+        ),
+    ]

@@ -6,6 +6,12 @@
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import IntEnum, StrEnum, auto
+from typing import TYPE_CHECKING
+
+from pointsman_sidecar.routing.matchers import Inquiry
+
+if TYPE_CHECKING:
+    from pointsman_sidecar.routing.risk import Lexicon
 
 
 class Modality(StrEnum):
@@ -133,7 +139,7 @@ class AllOf:
     matchers: "tuple[Matcher, ...]"
 
 
-Matcher = SeverityIn | MetadataExists | MetadataIn | ModalityIn | InputTokens | AllOf
+Matcher = SeverityIn | MetadataExists | MetadataIn | ModalityIn | InputTokens | AllOf | Inquiry
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -233,6 +239,9 @@ class Policy:
     circuit_breaker: CircuitBreaker | None = None
     hedging: Hedging | None = None
     concurrency: Concurrency | None = None
+    # The words that tell of a risk, and the seconds in which half of the answers should begin.
+    risk: "Lexicon | None" = None
+    p50: float | None = None
 
     def named(self, name: str) -> Model | None:
         """The model that a request means by a name: the policy's own, else the cheapest that its provider calls so."""

@@ -21,6 +21,18 @@ class Metrics:
             ["policy", "route", "model", "reason", "code"],
             registry=self.registry,
         )
+        self.route_hits = Counter(
+            "pointsman_route_hits",
+            "Completions that a route matched. Each route of the policy in force begins with 0.",
+            ["policy", "route"],
+            registry=self.registry,
+        )
+        self.expression_failures = Counter(
+            "pointsman_expression_failures",
+            "How often a route's expression came to no verdict on a request, which then does not match.",
+            ["policy", "route"],
+            registry=self.registry,
+        )
         self.in_flight = Gauge("pointsman_completions_in_flight", "Completions being served.", registry=self.registry)
         self.duration = Histogram(
             "pointsman_completion_duration_seconds",
@@ -107,6 +119,12 @@ class Metrics:
         self.snapshots = Counter(
             "pointsman_snapshots", "Snapshots received, by verdict.", ["verdict"], registry=self.registry
         )
+
+    def programmed(self, policy: str, generation: int, routes: Iterable[str]) -> None:
+        """A policy is in force: its routes are seen though none has matched yet."""
+        self.policy_generation.set(generation)
+        for route in routes:
+            self.route_hits.labels(policy, route)
 
     def watch_quotas(self, standing: Callable[[], Iterable[tuple[str, int, int]]]) -> None:
         """Tell of each budget what is held and what of that is reserved, whenever the series are read."""

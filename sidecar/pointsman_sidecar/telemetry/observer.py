@@ -39,6 +39,8 @@ class _Series:
 
     def __init__(self, metrics: Metrics) -> None:
         self.completions: Callable[..., Counter] = _remembered(metrics.completions)
+        self.route_hits: Callable[..., Counter] = _remembered(metrics.route_hits)
+        self.expression_failures: Callable[..., Counter] = _remembered(metrics.expression_failures)
         self.duration: Callable[..., Histogram] = _remembered(metrics.duration)
         self.time_to_first_token: Callable[..., Histogram] = _remembered(metrics.time_to_first_token)
         self.attempts: Callable[..., Counter] = _remembered(metrics.attempts)
@@ -110,6 +112,16 @@ class Observation:
         self._spans = spans
         self._span = span
         self._series = series
+
+    def planned(self) -> None:
+        """See the plan: the route that matched, and those whose expression failed."""
+        if self.progress is None:
+            return
+        plan = self.progress.plan
+        if plan.route:
+            self._series.route_hits(self._policy, plan.route).inc()
+        for route in plan.failed:
+            self._series.expression_failures(self._policy, route).inc()
 
     def attempt(self, attempt: Attempt, *, operation: str, base_url: str) -> SeenAttempt:
         """See one call to a model."""

@@ -47,6 +47,30 @@ async def test_what_no_other_object_can_mend_is_refused_as_the_schema_refuses(va
     assert cause["message"].startswith("'-web-' cannot be the value of a label; write up to 63 letters")
 
 
+@pytest.mark.parametrize(
+    ("when", "path", "sentence"),
+    [
+        (
+            {"expression": "request.usr == 'ann'"},
+            "spec.routes[0].when.expression",
+            "1:8: there is no request.usr: write one of request.user, ",
+        ),
+        (
+            {"any": [{"time": {"days": ["Monday"], "timeZone": "Mars/Olympus"}}]},
+            "spec.routes[0].when.any[0].time.timeZone",
+            "there is no time zone 'Mars/Olympus'",
+        ),
+    ],
+)
+async def test_a_rule_that_cannot_be_tried_is_refused_with_its_place(when: Json, path: str, sentence: str) -> None:
+    response = await verdict(policy(routes=[route("r", when=when)]))
+
+    (cause,) = response["status"]["details"]["causes"]
+    assert not response["allowed"]
+    assert cause["field"] == path
+    assert cause["message"].startswith(sentence)
+
+
 IN_EUROS = {"cost": {"amount": "50.00", "currency": "EUR"}}
 FRANCS = offered("mistral", price={"currency": "CHF", "input": "1", "output": "2"})
 

@@ -17,7 +17,7 @@ from support.answers import next_event, refusal, rest
 from support.completions import ask
 from support.operators import FakeOperator, running_operator
 from support.sidecars import Sidecar, running_sidecar, sample
-from support.snapshots import snapshot, update
+from support.snapshots import severity_route, snapshot, update
 from support.tasks import no_task_left
 from support.waiting import until
 
@@ -103,6 +103,15 @@ async def test_a_snapshot_is_put_in_force_and_acknowledged(operator: FakeOperato
         assert gauge(sidecar, "pointsman_policy_generation") == 3
         assert gauge(sidecar, "pointsman_control_connected") == 1
         assert gauge(sidecar, "pointsman_snapshots_total", verdict="applied") == 1
+
+
+async def test_each_route_is_seen_before_it_ever_matched(operator: FakeOperator, stub: StubProvider) -> None:
+    async with following(operator.address) as sidecar:
+        connection = await operator.connection()
+        connection.send(snapshot=the_policy(stub.base_url, routes=[severity_route()]))
+        await connection.answer()
+
+        assert gauge(sidecar, "pointsman_route_hits_total", policy="shop/support", route="risky") == 0
 
 
 async def test_a_snapshot_that_cannot_be_read_is_refused_with_a_reason_and_the_old_one_stays(

@@ -132,9 +132,12 @@ async def test_a_callers_patience_is_the_completions(stub: StubProvider) -> None
             new_id=lambda: "d-1",
             clock=time.monotonic,
             random=lambda: 0.0,
+            now=time.time,
         )
         with pytest.raises(CompletionError, match=r"no complete answer within 0\.1 s") as caught:
-            await completions.complete(ProtobufForm(ask()), caller=Caller(arrival=over_grpc("m", {}), patience=0.1))
+            await completions.complete(
+                ProtobufForm(ask()), caller=Caller(arrival=over_grpc("m", {}), headers=dict, patience=0.1)
+            )
 
     assert caught.value.kind is Kind.DEADLINE_EXCEEDED
 

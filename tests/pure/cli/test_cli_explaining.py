@@ -39,7 +39,9 @@ def explained(
     request: completions_pb2.CompleteRequest, *resources: Json, in_namespace: str = "shop", **labels: str
 ) -> completions_pb2.ExplainResponse:
     pod = Pod(namespace=in_namespace, name="standalone", labels=labels)
-    return explain(request, world=world(*(resources or (HEARING, POLICY))), pod=pod, new_id=lambda: "d-1")
+    return explain(
+        request, world=world(*(resources or (HEARING, POLICY))), pod=pod, new_id=lambda: "d-1", now=0.0, headers={}
+    )
 
 
 REQUESTS = {
@@ -78,7 +80,7 @@ def test_it_says_what_the_routing_would_do(name: str) -> None:
 def test_the_requests_above_differ_in_what_decides_them() -> None:
     reasons = {answer.plan[0].reason for answer in map(explained, REQUESTS.values())}
     # Nothing fails where nothing is called, and without an operator there are no budgets.
-    by_failure = {Reason.FALLBACK, Reason.EJECTED, Reason.QUOTA}
+    by_failure = {Reason.FALLBACK, Reason.EJECTED, Reason.QUOTA, Reason.LATENCY}
     named = {decision_pb2.Reason.Value(f"REASON_{reason.name}") for reason in set(Reason) - by_failure}
     assert reasons == named
 
@@ -133,7 +135,7 @@ def test_the_generation_of_the_policy_is_in_the_decision() -> None:
     world(provider(), policy(), generations=generations)
     changed = world(provider(), policy(defaultModel="flagship"), generations=generations, version=2)
     pod = Pod(namespace="shop", name="standalone", labels={})
-    answer = explain(completions.ask(), world=changed, pod=pod, new_id=lambda: "d-1")
+    answer = explain(completions.ask(), world=changed, pod=pod, new_id=lambda: "d-1", now=0.0, headers={})
     assert (answer.decision.id, answer.decision.policy.generation) == ("d-1", 2)
 
 

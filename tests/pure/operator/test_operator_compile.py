@@ -339,3 +339,48 @@ def test_a_selector_is_no_content_of_the_snapshot_but_its_generation_is() -> Non
     narrowed = policy(selector={"matchLabels": {"app": "a"}}, generation=1)
 
     assert compiled(narrowed).version == compiled(policy()).version
+
+
+def test_all_that_is_wrong_with_rules_is_told_at_once() -> None:
+    bad = policy(
+        routes=[
+            route("a", when={"expression": "request.user"}),
+            route("b", when={"not": [{"time": {"days": ["Monday"], "timeZone": "localtime"}}]}),
+            route("c", when={"expression": "request.user ==\n  3"}),
+        ]
+    )
+
+    assert [(problem.path, problem.reason) for problem in problems(bad)] == [
+        ("spec.routes[0].when.expression", "InvalidExpression"),
+        ("spec.routes[1].when.not[0].time.timeZone", "UnknownTimeZone"),
+        ("spec.routes[2].when.expression", "InvalidExpression"),
+    ]
+
+
+def test_the_order_of_a_rules_sets_does_not_change_the_version() -> None:
+    def version(turn: int) -> str:
+        def some(*values: str) -> dict[str, list[str]]:
+            return {"in": list(values)[::turn]}
+
+        when = {
+            "header": {"name": "x-a", **some("1", "2")},
+            "user": some("ann", "bob"),
+            "domain": some("Legal", "Money"),
+            "tools": some("buy", "search"),
+            "responseFormat": some("Text", "JSONObject"),
+            "language": some("de", "fr"),
+            "content": some("Code", "Maths"),
+            "keywords": some("a", "b"),
+            "time": {"days": ["Monday", "Friday"][::turn], "timeZone": "UTC"},
+        }
+        risk = {"lexicons": ["en", "de"][::turn], "terms": [{"domain": "Legal", "severity": "High", "words": ["a"]}]}
+        return compiled(policy(routes=[route("r", when=when)], risk=risk)).version
+
+    assert version(1) == version(-1)
+
+
+def test_a_policy_that_says_nothing_of_risk_or_latency_has_neither_in_its_snapshot() -> None:
+    written = compiled(policy()).snapshot
+
+    assert not written.HasField("risk")
+    assert not written.HasField("latency")

@@ -27,8 +27,8 @@ def test_a_field_of_a_newer_crd_is_passed_over_where_it_changes_nothing_that_is_
 @pytest.mark.parametrize(
     ("spec", "path"),
     [
-        ({"routes": [route(when={"expression": "request.user == 'x'"})]}, "spec.routes[0].when.expression"),
-        ({"routes": [route(when={"any": [{"domain": {"in": ["Legal"]}}]})]}, "spec.routes[0].when.any[0].domain"),
+        ({"routes": [route(when={"sentiment": "request.user == 'x'"})]}, "spec.routes[0].when.sentiment"),
+        ({"routes": [route(when={"any": [{"mood": {"in": ["Angry"]}}]})]}, "spec.routes[0].when.any[0].mood"),
         ({"selector": {"matchFields": {"a": "b"}}}, "spec.selector.matchFields"),
     ],
 )

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pointsman_sidecar.routing import matching
+from pointsman_sidecar.routing.facts import NOWHERE, Facts
 from pointsman_sidecar.routing.features import Features
-from pointsman_sidecar.routing.matching import matches
 from pointsman_sidecar.routing.policy import (
     AllOf,
     Condition,
@@ -19,6 +20,12 @@ from pointsman_sidecar.routing.policy import (
     SeverityIn,
 )
 from support.policies import features
+
+
+def matches(condition: Condition, request: Features) -> matching.Match:
+    """The verdict on a request without surroundings."""
+    return matching.matches(condition, Facts(request, NOWHERE, None))
+
 
 HIGH = SeverityIn(severities=frozenset({Severity.CRITICAL, Severity.HIGH}))
 INVOICE = MetadataIn(key="task", values=frozenset({"invoice", "bill"}))
