@@ -36,7 +36,8 @@ async def take(store: Movable, text: str, *, at: str) -> int:
     fence = await store.fence()
     if fence is not None and fence.why != "importing":
         raise MoveError(
-            f"{store} was exported itself, at {fence.at}; take it up again with `pointsman-operator ledger reopen`"
+            f"{store} was exported itself, at {fence.at}; take it up again with `pointsman-operator ledger reopen`, or "
+            "delete what is in it, if that was moved on"
         )
     if fence is None:
         # Before it is looked at: an operator that uses it already cannot write from here on.
