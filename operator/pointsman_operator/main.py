@@ -56,6 +56,7 @@ def main() -> None:
 def run(arguments: Sequence[str], *, environ: Mapping[str, str]) -> int:
     """Run the operator until it is told to stop, or another command of its; return the exit code."""
     if arguments[:1] == ["ledger"]:
+        configure_logs("warning")
         namespace = own_namespace(SERVICE_ACCOUNT / "namespace")
         return ledger_command.run(arguments[1:], environ=environ, namespace=namespace, given=sys.stdin, told=sys.stdout)
     try:

@@ -112,8 +112,8 @@ def run(
 
     def announce(served: Served) -> None:
         out.print(f"pod {pod.name} of namespace {pod.namespace}, labels: {_listed(pod)}")
-        if world.quotas or state_folder:
-            out.print(_kept(state_folder))
+        if world.quotas or state_folder or redis:
+            out.print(_kept(state_folder, redis))
         out.print(f"completions on {served.listen} (gRPC) and http://{served.http_listen}/v1 (OpenAI's API)")
         out.print(f"metrics on http://{served.status_listen}/metrics")
 
@@ -133,7 +133,12 @@ def run(
         raise UserError(str(error)) from error
 
 
-def _kept(state_folder: Path | None) -> str:
+def _kept(state_folder: Path | None, redis: RedisEndpoint | None) -> str:
+    if redis is not None:
+        kept = f"what is spent of TokenQuotas is kept in Redis at {redis}"
+        return (
+            kept if state_folder else f"{kept}; of users' budgets only with --state-dir FOLDER, which keeps their key"
+        )
     if state_folder is None:
         return "what is spent of TokenQuotas is forgotten at the end; --state-dir FOLDER keeps it"
     return f"what is spent of TokenQuotas is kept in {state_folder}"

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from pointsman_operator.ledger.accounts import Account, AccountKey
 from pointsman_operator.ledger.records import UnreadableRecordError, decode, encode
 from pointsman_operator.quotas.fences import Fence, Movable
+from pointsman_operator.quotas.shards import shard_of
 
 _FORMAT = 1
 _AT_ONCE = 200
@@ -35,13 +36,15 @@ async def take(store: Movable, text: str, *, at: str) -> int:
     fence = await store.fence()
     if fence is not None and fence.why != "importing":
         raise MoveError(
-            f"{store} was exported itself, at {fence.at}; take it up again with `pointsman-operator ledger reopen`"
+            f"{store} was exported itself, at {fence.at}; take it up again with `pointsman-operator ledger reopen`, or "
+            "delete what is in it, if that was moved on"
         )
     if fence is None:
         # Before it is looked at: an operator that uses it already cannot write from here on.
         await store.put_fence(Fence(why="importing", at=at))
     there = await store.read()
-    missing = [key for key, account in accounts.items() if there.get(key) != account]
+    # By their shards, so that no object of the cluster is written more often than it must be.
+    missing = sorted((key for key, account in accounts.items() if there.get(key) != account), key=shard_of)
     others = [key for key, account in there.items() if accounts.get(key) != account]
     if others:
         if fence is None:

@@ -107,6 +107,9 @@ class OwnLedger:
 
     async def read(self) -> Mapping[AccountKey, Account]:
         """All accounts, page by page."""
+        if self.minded and (fence := await self.fence()):
+            # It is looked for again and again: not by listing everything.
+            raise StoreFencedError(self, fence)
         query = {"labelSelector": "pointsman.dev/ledger=true", "limit": str(_PAGE)}
         accounts: dict[AccountKey, Account] = {}
         versions: dict[int, str] = {}

@@ -1,5 +1,7 @@
 """`pointsman run` keeps to the TokenQuotas of its files, and to what was spent before where it is told a folder."""
 
+import asyncio
+import io
 import signal
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -11,11 +13,15 @@ import openai
 import pytest
 
 from pointsman_api.v1 import completions_pb2, decision_pb2, types_pb2
+from pointsman_operator import ledger_command
+from pointsman_operator.quotas import moving
 from pointsman_stub import StubProvider
 from process.standalone.processes import KEYED, WITH_KEY, Running, lay, running
 from pure.cli.resources import Json, policy, provider, quota
 from support.answers import Refusal, refusal
 from support.completions import ask
+from support.redis.binaries import find_or_skip
+from support.redis.servers import running as redis_running
 from support.waiting import until
 
 CAP = 40
@@ -173,3 +179,35 @@ async def test_a_quota_that_cannot_hold_as_it_is_written_is_told_of(tmp_path: Pa
 
     assert len(at_start) == 1
     assert at_start[0].startswith("quota shop/month: spec.models[0]")
+
+
+async def test_what_was_spent_is_kept_in_redis(tmp_path: Path, stub: StubProvider) -> None:
+    file = laid(tmp_path, stub, quota(limit={"requests": 20}))
+    with redis_running(find_or_skip(), tmp_path / "redis") as server:
+        # A ledger that begins empty, and has lost nothing: no pause for sidecars to declare what they hold.
+        await asyncio.to_thread(import_ledger, f"redis://127.0.0.1:{server.port}", moving.written({}))
+        url = f"--ledger-redis-url=redis://127.0.0.1:{server.port}"
+        async with serving(file, url) as served:
+            for _ in range(5):
+                await answered(served)
+            assert await served.end() == 0
+        async with serving(file, url, log="log-2") as again:
+            sixth = await answered(again)
+            server.kill()
+            # What is held is spent, and for more there is nobody to ask.
+            with pytest.raises(grpc.aio.AioRpcError) as away:
+                await spend_all(again)
+
+    assert served.output.splitlines()[1].startswith("what is spent of TokenQuotas is kept in Redis at 127.0.0.1:")
+    assert sixth.quota.used == 6
+    assert away.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert len(stub.requests) <= 20
+    assert "the ledger's store cannot be used now; will be tried again" in again.log
+
+
+def import_ledger(url: str, text: str) -> None:
+    """As by the operator's command."""
+    code = ledger_command.run(
+        ("import", url), environ={}, namespace="none", given=io.StringIO(text), told=io.StringIO()
+    )
+    assert code == 0
