@@ -1,22 +1,21 @@
 """What a completion takes of the budgets: reserved before each call, settled after it, and less as they run out."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from pointsman_sidecar.completing.served import Serving
+from pointsman_sidecar.completing.tariffs import Counted, Tariff, counts
 from pointsman_sidecar.contract.decisions import Attempt, Progress
 from pointsman_sidecar.providers.outcomes import Outcome
-from pointsman_sidecar.quota.budgets import Budget, Unit, WhenExhausted
+from pointsman_sidecar.quota.budgets import Budget, WhenExhausted
 from pointsman_sidecar.quota.degrading import Degradation, Level, degradation, tightest
-from pointsman_sidecar.quota.measuring import amount, bound
 from pointsman_sidecar.quota.outcomes import Charge, Reservation, Shortage
-from pointsman_sidecar.routing.capability import most_usage
+from pointsman_sidecar.routing.capability import most_output
 from pointsman_sidecar.routing.costs import Usage
 from pointsman_sidecar.routing.features import Features
 from pointsman_sidecar.routing.plan import PlanError, default_only
-from pointsman_sidecar.routing.policy import Feature, Model
+from pointsman_sidecar.routing.policy import Feature, Policy
 from pointsman_sidecar.spending.purse import Purse
 
 _NOTHING = Usage(input_tokens=0, output_tokens=0)
@@ -36,12 +35,22 @@ class UntoldError(Exception):
     """It is not known yet which budgets there are."""
 
 
-@dataclass(frozen=True, slots=True)
 class Payment:
     """What is reserved for one call."""
 
-    reservation: Reservation
-    charges: Sequence[Charge]
+    __slots__ = ("_charges", "_purse", "counted", "reservation")
+
+    def __init__(
+        self, purse: Purse, reservation: Reservation, counted: Sequence[Counted], charges: Sequence[Charge]
+    ) -> None:
+        self.reservation = reservation
+        self.counted = counted
+        self._purse = purse
+        self._charges = charges
+
+    def tightest(self) -> Level | None:
+        """The tightest of the budgets that it was charged to, as they are now."""
+        return tightest(self._purse.levels_of(self._charges, self.reservation))
 
 
 class Paying:
@@ -50,9 +59,7 @@ class Paying:
     def __init__(self, purse: Purse | None, *, refused: Callable[[str, str], None]) -> None:
         self._purse = purse
         self._refused = refused
-        self._known_of: tuple[Budget, ...] = ()
-        self._stepped: tuple[Budget, ...] = ()
-        self._known: dict[tuple[str, str, str], tuple[Budget, ...]] = {}
+        self._tariff: Tariff | None = None
 
     async def begin(self, serving: Serving[Any, Any]) -> None:
         """Plan with what is left.
@@ -67,7 +74,8 @@ class Paying:
         if not purse.told.is_set() and not await purse.knows():
             raise UntoldError
         if purse.budgets:
-            serving.subject = self._subject(serving.features)
+            if self._in_force(serving.progress.policy).of_users:
+                serving.subject = purse.subject_of(serving.features.user)
             serving.reached = self.degrade(serving.progress, serving.features, serving.subject)
 
     def degrade(self, progress: Progress, features: Features, subject: str | None = None) -> Degradation | None:
@@ -76,21 +84,14 @@ class Paying:
         Raises:
             PlanError: only the default model may be used, and it cannot serve the request.
         """
-        planned = progress.plan.steps
-        counting = self._counting(planned[0].model)
-        stepped = [
-            budget
-            for budget in self._stepped
-            if budget in counting or any(budget in self._counting(step.model) for step in planned[1:])
-        ]
-        if self._purse is None or not stepped:
+        purse, tariff = self._purse, self._in_force(progress.policy)
+        stepped = tariff.stepped(progress.plan.steps)
+        if purse is None or not stepped:
             return None
         if subject is None:
-            subject = self._subject(features)
-        levels = self._purse.levels(
-            [(budget, subject if budget.subject is None else budget.subject) for budget in stepped]
-        )
-        if not any(level.reaches(min(step.at_percent for step in level.budget.steps)) for level in levels):
+            subject = purse.subject_of(features.user) if tariff.of_users else ""
+        levels = purse.levels([(budget, subject if budget.subject is None else budget.subject) for budget in stepped])
+        if not _any_reached(levels):
             return None
         now = degradation(levels)
         if now.default_model_only and Feature.EMBEDDINGS not in features.needs:
@@ -109,30 +110,35 @@ class Paying:
         purse = self._purse
         if purse is None or not purse.budgets:
             return None
-        counting = self._counting(model)
-        if not counting:
+        counted = self._in_force(progress.policy).counted[model.name]
+        if not counted:
             progress.quota = None
             return None
         reached = serving.reached
         shortest = None if reached is None else reached.max_output_tokens
         if reached is not None and shortest is not None and (attempt.cap is None or shortest < attempt.cap):
             attempt.cap, attempt.capped_by = shortest, _names(reached.budgets)
-        most = most_usage(model, serving.features, policy_cap=attempt.cap)
-        subject = serving.subject
+        subject, input_tokens = serving.subject, serving.features.estimated_input_tokens
+        output_tokens = most_output(model, serving.features, policy_cap=attempt.cap)
         charges = [
             Charge(
                 budget,
                 subject if budget.subject is None else budget.subject,
-                bound(budget, input_tokens=most.input_tokens, output_tokens=most.output_tokens, price=model.price),
+                meter.bound(input_tokens=input_tokens, output_tokens=output_tokens),
             )
-            for budget in counting
+            for budget, meter in counted
         ]
-        outcome = await purse.reserve(charges, may_wait=not attempt.hedge)
-        progress.quota = partial(self._tightest, charges)
+        outcome = purse.take(charges)
         if isinstance(outcome, Shortage):
-            self._refused(outcome.budget.shown, outcome.cause.name.lower())
-            raise ShortError(outcome)
-        return Payment(outcome, charges)
+            progress.quota = partial(self._tightest, charges)
+            if not attempt.hedge:
+                outcome = await purse.reserve(charges, may_wait=True)
+            if isinstance(outcome, Shortage):
+                self._refused(outcome.budget.shown, outcome.cause.name.lower())
+                raise ShortError(outcome)
+        payment = Payment(purse, outcome, counted, charges)
+        progress.quota = payment.tightest
+        return payment
 
     def settle(self, payment: Payment, attempt: Attempt) -> None:
         """Pay for a call that has ended. What was sent and never counted takes all that was reserved."""
@@ -151,8 +157,7 @@ class Paying:
         if usage is None:
             purse.settle_at_bound(payment.reservation)
         else:
-            price = attempt.step.model.price
-            purse.settle(payment.reservation, [amount(charge.budget, usage, price) for charge in payment.charges])
+            purse.settle(payment.reservation, [meter.amount(usage) for _, meter in payment.counted])
 
     def turns_to_default(self, serving: Serving[Any, Any], shortage: Shortage) -> bool:
         """Whether the request goes to the default model instead, because the budget says so; the plan then says it."""
@@ -161,7 +166,7 @@ class Paying:
         if (
             budget.when_exhausted is not WhenExhausted.DEFAULT_MODEL
             or Feature.EMBEDDINGS in serving.features.needs
-            or _counts(budget, default)
+            or counts(budget, default)
         ):
             return False
         why = f"nothing is left of {budget.shown}, so the default model answers"
@@ -175,23 +180,13 @@ class Paying:
         """Seconds since 1970, as the sidecar has it."""
         return 0.0 if self._purse is None else self._purse.clock()
 
-    def _subject(self, features: Features) -> str:
-        purse = self._purse
-        if purse is None or all(budget.subject is not None for budget in purse.budgets):
-            return ""
-        return purse.subject_of(features.user)
-
-    def _counting(self, model: Model) -> tuple[Budget, ...]:
-        """The budgets that count calls to a model; looked up once for as long as they and the model stay the same."""
-        budgets = () if self._purse is None else self._purse.budgets
-        if self._known_of is not budgets:
-            self._known_of, self._known = budgets, {}
-            self._stepped = tuple(budget for budget in budgets if budget.steps)
-        key = (model.provider, model.provider_model, model.price.currency)
-        known = self._known.get(key)
-        if known is None:
-            known = self._known[key] = tuple(budget for budget in budgets if _counts(budget, model))
-        return known
+    def _in_force(self, policy: Policy) -> Tariff:
+        """The budgets as they are now, for this policy."""
+        tariff, purse = self._tariff, self._purse
+        budgets = () if purse is None else purse.budgets
+        if tariff is None or tariff.budgets is not budgets or tariff.policy is not policy:
+            tariff = self._tariff = Tariff(policy, budgets)
+        return tariff
 
     def _tightest(self, charges: Sequence[Charge]) -> Level | None:
         if self._purse is None:
@@ -199,11 +194,13 @@ class Paying:
         return tightest(self._purse.levels([(charge.budget, charge.subject) for charge in charges]))
 
 
-def _counts(budget: Budget, model: Model) -> bool:
-    return budget.counts(provider=model.provider, provider_model=model.provider_model, escalation=False) and (
-        # What has no price in its currency cannot be measured by it.
-        budget.unit is not Unit.COST or budget.currency == model.price.currency
-    )
+def _any_reached(levels: Iterable[Level]) -> bool:
+    """Whether a step of any of these budgets holds."""
+    for level in levels:
+        first = level.budget.first_percent
+        if first is not None and level.reaches(first):
+            return True
+    return False
 
 
 def _names(budgets: Iterable[Budget]) -> str:

@@ -124,9 +124,10 @@ class Pot:
     @property
     def known_used(self) -> int:
         """What is known to have been spent: by all when the ledger last spoke, by this sidecar up to now."""
-        if self.block is None:
+        block = self.block
+        if block is None or block.used <= self.own:
             return self.used
-        return self.used + max(0, self.block.used - self.own)
+        return self.used + block.used - self.own
 
 
 class Tab:

@@ -74,6 +74,11 @@ class Budget:
         """The unit as the ledger's accounts name it: amounts of two currencies cannot be added."""
         return f"{self.unit.value}:{self.currency}" if self.unit is Unit.COST else self.unit.value
 
+    @cached_property
+    def first_percent(self) -> int | None:
+        """The share from which on its first step holds; None where it has no steps."""
+        return min((step.at_percent for step in self.steps), default=None)
+
     def counts(self, *, provider: str, provider_model: str, escalation: bool) -> bool:
         """Whether a call counts against it."""
         return (self.models is None or (provider, provider_model) in self.models) and (

@@ -1,13 +1,13 @@
 """What is done with less as a budget runs out: the steps of all budgets that bind a request, taken together."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from pointsman_sidecar.quota.budgets import Budget
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Level:
+class Level(NamedTuple):
     """How a budget stands, as far as this sidecar knows."""
 
     budget: Budget
@@ -46,9 +46,9 @@ def degradation(levels: Iterable[Level]) -> Degradation:
     )
 
 
-def tightest(levels: Iterable[Level]) -> Level | None:
+def tightest(levels: Sequence[Level]) -> Level | None:
     """The level of which the largest share is used; None where there is none."""
-    return max(levels, key=_share, default=None)
+    return levels[0] if len(levels) == 1 else max(levels, key=_share, default=None)
 
 
 def _share(level: Level) -> tuple[bool, float]:

@@ -85,10 +85,16 @@ class Desk:
             tab.current = pot = tab.pot(window.start, window.end)
         return pot
 
-    def known_pot(self, budget: Budget, subject: str, window: Window) -> Pot | None:
-        """The pot of a window, where there is one already."""
+    def known_pot(self, budget: Budget, subject: str, now: float) -> Pot | None:
+        """The pot of the window that is now, where there is one already."""
         tab = self.tabs.get((budget.name, budget.account_unit, subject))
-        return None if tab is None else tab.pots.get((window.start, window.end))
+        if tab is None:
+            return None
+        pot = tab.current
+        if pot is not None and pot.start <= now < pot.end:
+            return pot
+        window = self.window(budget, now)
+        return None if window is None else tab.pots.get((window.start, window.end))
 
     def open(self, pot: Pot) -> Block:
         """A new block for a pot, with nothing granted yet."""
@@ -136,6 +142,11 @@ class Desk:
                 closing=block.closing,
             )
         )
+
+    @property
+    def is_written(self) -> bool:
+        """Whether the journal lacks nothing."""
+        return not self._unwritten and not self._whole
 
     def drain(self) -> tuple[bytes, bool]:
         """What the journal lacks, and whether that replaces all of it."""

@@ -49,11 +49,10 @@ class Holdings:
         now += desk.offset
         parts: list[Block | None] = []
         bounds: list[int] = []
-        for charge in charges:
-            amount = charge.amount
+        for budget, subject, amount in charges:
             block = None
             if amount > 0:
-                pot = desk.pot(charge.budget, charge.subject, now)
+                pot = desk.pot(budget, subject, now)
                 block = None if pot is None else pot.block
                 if block is None or amount > block.granted - block.returned - block.used - block.reserved:
                     return self._shortage(charges, now)
@@ -90,14 +89,23 @@ class Holdings:
     def level(self, budget: Budget, subject: str, *, now: float) -> Level:
         """How a budget stands for a subject, as far as is known here."""
         now += self._desk.offset
+        pot = self._desk.known_pot(budget, subject, now)
+        if pot is not None:
+            return _level(budget, pot)
         window = self._desk.window(budget, now)
-        pot = None if window is None else self._desk.known_pot(budget, subject, window)
-        return Level(
-            budget=budget,
-            used=0 if pot is None else pot.known_used,
-            limit=budget.limit if pot is None or pot.limit is None else pot.limit,
-            resets_at=None if window is None else window.end,
-        )
+        return Level(budget, 0, budget.limit, None if window is None else window.end)
+
+    def levels(self, charges: Sequence[Charge], reservation: Reservation, *, now: float) -> list[Level]:
+        """How the budgets stand that a call was charged to, each in the window that it was charged to."""
+        return [
+            self.level(charge.budget, charge.subject, now=now) if block is None else _level(charge.budget, block.pot)
+            for charge, block in zip(charges, reservation.parts, strict=True)
+        ]
+
+    @property
+    def has_more_to_say(self) -> bool:
+        """Whether something has come up that the ledger is to hear before its time."""
+        return self._speech.has_more_to_say
 
     def wants_to_speak(self, *, now: float) -> bool:
         """Whether `next_call` has one."""
@@ -149,6 +157,11 @@ class Holdings:
     def holds_nothing(self) -> bool:
         """Whether there is nothing left to tell the ledger of."""
         return not self._desk.blocks
+
+    @property
+    def is_written(self) -> bool:
+        """Whether the journal lacks nothing."""
+        return self._desk.is_written
 
     def drain(self) -> tuple[bytes, bool]:
         """What the journal lacks, and whether that replaces it. To be written before anything else is done."""
@@ -211,6 +224,10 @@ class Holdings:
             of.tab.least = max(of.tab.least, each.amount)
             self._speech.waits(of, each.amount, now)
         return _named(Cause.ASKED, charge, pot)
+
+
+def _level(budget: Budget, pot: Pot) -> Level:
+    return Level(budget, pot.known_used, budget.limit if pot.limit is None else pot.limit, pot.end)
 
 
 def _named(cause: Cause, charge: Charge, pot: Pot) -> Shortage:

@@ -4,45 +4,58 @@ The bound is measured like the usage, of the most that the call can come to; so 
 more.
 """
 
-from decimal import ROUND_CEILING, Decimal
+from dataclasses import dataclass
+from math import lcm
 
 from pointsman_sidecar.quota.budgets import Budget, Unit
 from pointsman_sidecar.routing.costs import Usage
 from pointsman_sidecar.routing.policy import Price
 
-_ONE = Decimal(1)
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Meter:
+    """How a budget counts calls to a model: what a token of each kind weighs, and a call, in parts of the unit.
+
+    Attributes:
+        scale: how many parts make one.
+    """
+
+    fresh: int = 0
+    cached: int = 0
+    output: int = 0
+    call: int = 0
+    scale: int = 1
+
+    def amount(self, usage: Usage) -> int:
+        """What this usage takes."""
+        cached = usage.cached_input_tokens
+        parts = (usage.input_tokens - cached) * self.fresh + cached * self.cached + usage.output_tokens * self.output
+        return -(-(parts + self.call) // self.scale)
+
+    def bound(self, *, input_tokens: int, output_tokens: int) -> int:
+        """The most that a call can take, whose tokens come to no more than these."""
+        dearest = max(self.fresh, self.cached)
+        return -(-(input_tokens * dearest + output_tokens * self.output + self.call) // self.scale)
 
 
-def amount(budget: Budget, usage: Usage, price: Price) -> int:
-    """What this usage takes. One call is one request."""
+def meter(budget: Budget, price: Price) -> Meter:
+    """How a budget counts calls to a model of this price. One call is one request."""
     match budget.unit:
         case Unit.REQUESTS:
-            return 1
+            return Meter(call=1)
         case Unit.OUTPUT_TOKENS:
-            return usage.output_tokens
+            return Meter(output=1)
         case Unit.INPUT_TOKENS:
-            return _input(budget, usage)
+            return Meter(fresh=100, cached=budget.cached_input_percent, scale=100)
         case Unit.TOKENS:
-            return _input(budget, usage) + usage.output_tokens
+            return Meter(fresh=100, cached=budget.cached_input_percent, output=100, scale=100)
         case Unit.COST:
-            fresh = usage.input_tokens - usage.cached_input_tokens
-            # Prices are per million tokens, so that this is in millionths.
-            micros = (
-                fresh * price.input
-                + usage.cached_input_tokens * price.cached_input
-                + usage.output_tokens * price.output
-            )
-            return int(micros.quantize(_ONE, rounding=ROUND_CEILING))
+            return _money(price)
 
 
-def bound(budget: Budget, *, input_tokens: int, output_tokens: int, price: Price) -> int:
-    """The most that a call can take, whose tokens come to no more than these."""
-    dearest = Usage(input_tokens=input_tokens, output_tokens=output_tokens)
-    if budget.unit is Unit.COST and price.cached_input > price.input:
-        dearest = Usage(input_tokens=input_tokens, output_tokens=output_tokens, cached_input_tokens=input_tokens)
-    return amount(budget, dearest, price)
-
-
-def _input(budget: Budget, usage: Usage) -> int:
-    fresh = usage.input_tokens - usage.cached_input_tokens
-    return fresh + -(-usage.cached_input_tokens * budget.cached_input_percent // 100)
+def _money(price: Price) -> Meter:
+    """In millionths, as prices are per million tokens."""
+    ratios = [each.as_integer_ratio() for each in (price.input, price.cached_input, price.output)]
+    scale = lcm(*(denominator for _, denominator in ratios))
+    fresh, cached, output = (numerator * (scale // denominator) for numerator, denominator in ratios)
+    return Meter(fresh=fresh, cached=cached, output=output, scale=scale)

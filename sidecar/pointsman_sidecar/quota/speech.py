@@ -86,6 +86,11 @@ class Speech:
                 self._leave(block)
             block.said_at = float("-inf")
 
+    @property
+    def has_more_to_say(self) -> bool:
+        """Whether there are pots to speak of now."""
+        return bool(self._now)
+
     def wants_to_speak(self, now: float) -> bool:
         """Whether there is something to say now."""
         return self.speaks_at(now) <= now

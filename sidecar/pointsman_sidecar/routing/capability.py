@@ -7,8 +7,10 @@ from pointsman_sidecar.routing.policy import Feature, Model
 
 def output_cap(model: Model, features: Features, *, policy_cap: int | None) -> int | None:
     """The most tokens that the answer may have, as it is sent to the provider; None leaves it to the model."""
-    asked = [cap for cap in (features.max_output_tokens, policy_cap) if cap is not None]
-    return min(*asked, model.max_output_tokens) if asked else None
+    asked = features.max_output_tokens
+    if asked is None or (policy_cap is not None and policy_cap < asked):
+        asked = policy_cap
+    return None if asked is None else min(asked, model.max_output_tokens)
 
 
 def incapability(model: Model, features: Features, *, policy_cap: int | None) -> str | None:
@@ -29,7 +31,12 @@ def incapability(model: Model, features: Features, *, policy_cap: int | None) ->
 
 def most_usage(model: Model, features: Features, *, policy_cap: int | None) -> Usage:
     """The most that a call to the model may be charged for: the estimated input, and every answer at its longest."""
+    written = most_output(model, features, policy_cap=policy_cap)
+    return Usage(input_tokens=features.estimated_input_tokens, output_tokens=written)
+
+
+def most_output(model: Model, features: Features, *, policy_cap: int | None) -> int:
+    """The most tokens that all answers of a call come to."""
     if Feature.EMBEDDINGS in features.needs:
-        return Usage(input_tokens=features.estimated_input_tokens, output_tokens=0)
-    longest = output_cap(model, features, policy_cap=policy_cap) or model.max_output_tokens
-    return Usage(input_tokens=features.estimated_input_tokens, output_tokens=longest * features.answers)
+        return 0
+    return (output_cap(model, features, policy_cap=policy_cap) or model.max_output_tokens) * features.answers

@@ -38,6 +38,8 @@ class Purse:
         self._asked: Call | None = None
         self._journal = journal if boot else None
         self._heard = asyncio.Event()
+        self.budgets: tuple[Budget, ...] = ()
+        """The budgets that bind this sidecar: another tuple whenever they change."""
         self.told = asyncio.Event()
         """Set once it is known which budgets there are, be it none."""
         self.due = asyncio.Event()
@@ -48,11 +50,6 @@ class Purse:
         if recovered is not None and self._journal is None:
             # Who cannot write on could not be believed after the next crash: nothing of it is taken over.
             self._holdings = Holdings(incarnation=incarnation(), boot=boot, now=clock())
-
-    @property
-    def budgets(self) -> tuple[Budget, ...]:
-        """The budgets that bind this sidecar."""
-        return self._holdings.budgets
 
     @property
     def incarnation(self) -> str:
@@ -77,6 +74,7 @@ class Purse:
     def bind(self, budgets: Sequence[Budget], *, user_key: bytes) -> None:
         """From now on, these budgets bind."""
         self._holdings.bind(budgets)
+        self.budgets = self._holdings.budgets
         self._key = user_key
         self.told.set()
         self._changed()
@@ -99,24 +97,42 @@ class Purse:
         now = self.clock()
         return [self._holdings.level(budget, subject, now=now) for budget, subject in charged]
 
+    def levels_of(self, charges: Sequence[Charge], reservation: Reservation) -> list[Level]:
+        """How the budgets stand that a call was charged to."""
+        return self._holdings.levels(charges, reservation, now=self.clock())
+
     async def reserve(self, charges: Sequence[Charge], *, may_wait: bool) -> Reservation | Shortage:
         """Take all of these amounts, or none; where the ledger is to be asked first, wait for it a little."""
-        outcome = self._reserve(charges)
+        outcome = self.take(charges)
         if not may_wait or not _asked(outcome):
             return outcome
         try:
             async with asyncio.timeout(_PATIENCE):
                 while _asked(outcome):
                     await self._heard.wait()
-                    outcome = self._reserve(charges)
+                    outcome = self.take(charges)
         except TimeoutError:
             pass
+        return outcome
+
+    def take(self, charges: Sequence[Charge]) -> Reservation | Shortage:
+        """Take all of these amounts, or none, and wait for nobody."""
+        holdings = self._holdings
+        outcome = holdings.reserve(charges, now=self.clock())
+        if not holdings.is_written:
+            self._write()
+        # What is due in time is known to whoever speaks; only what has come up is news.
+        if holdings.has_more_to_say and not self.due.is_set() and holdings.wants_to_speak(now=self.clock()):
+            self.due.set()
+        if isinstance(outcome, Shortage) and outcome.cause is Cause.ASKED:
+            self._heard.clear()
         return outcome
 
     def settle(self, reservation: Reservation, amounts: Sequence[int]) -> None:
         """The call used this much."""
         self._holdings.settle(reservation, amounts, now=self.clock())
-        self._write()
+        if not self._holdings.is_written:
+            self._write()
 
     def settle_at_bound(self, reservation: Reservation) -> None:
         """The call was sent, and nobody knows what it used."""
@@ -169,13 +185,6 @@ class Purse:
         """Give back all that is not reserved, for good."""
         self._holdings.close_all()
         self._changed()
-
-    def _reserve(self, charges: Sequence[Charge]) -> Reservation | Shortage:
-        outcome = self._holdings.reserve(charges, now=self.clock())
-        self._changed()
-        if _asked(outcome):
-            self._heard.clear()
-        return outcome
 
     def _tell(self) -> None:
         # Whoever waits now tries again; whoever asks again waits anew.

@@ -12,7 +12,7 @@ from pointsman_sidecar.quota import journal
 from pointsman_sidecar.quota.budgets import Budget, Step, Unit, Window
 from pointsman_sidecar.quota.degrading import Level, degradation, tightest
 from pointsman_sidecar.quota.holdings import Holdings
-from pointsman_sidecar.quota.measuring import amount, bound
+from pointsman_sidecar.quota.measuring import meter
 from pointsman_sidecar.quota.messages import AccountKey as OurKey
 from pointsman_sidecar.quota.messages import BlockState, Reply, Verdict
 from pointsman_sidecar.quota.messages import Stamp as OurStamp
@@ -132,7 +132,7 @@ _PRICE = Price(currency="USD", input=Decimal("0.15"), cached_input=Decimal("0.07
 def test_amounts_are_whole_and_rounded_up(unit: Unit, expected: int) -> None:
     usage = Usage(input_tokens=100, cached_input_tokens=31, output_tokens=7)
 
-    assert amount(_budget(unit, cached_input_percent=50, currency="USD"), usage, _PRICE) == expected
+    assert meter(_budget(unit, cached_input_percent=50, currency="USD"), _PRICE).amount(usage) == expected
 
 
 @given(
@@ -147,9 +147,9 @@ def test_usage_within_its_bound_never_measures_more(
     inputs, outputs = int(tokens[0] * used[0]), int(tokens[1] * used[1])
     usage = Usage(input_tokens=inputs, output_tokens=outputs, cached_input_tokens=int(inputs * used[2]))
 
-    most = bound(budget, input_tokens=tokens[0], output_tokens=tokens[1], price=_PRICE)
+    most = meter(budget, _PRICE).bound(input_tokens=tokens[0], output_tokens=tokens[1])
 
-    assert amount(budget, usage, _PRICE) <= most
+    assert meter(budget, _PRICE).amount(usage) <= most
 
 
 def test_the_strictest_of_all_steps_that_are_reached_holds() -> None:

@@ -1,0 +1,56 @@
+"""What calls to a policy's models are counted against: worked out once, for as long as policy and budgets stay."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from pointsman_sidecar.quota.budgets import Budget, Unit
+from pointsman_sidecar.quota.measuring import Meter, meter
+from pointsman_sidecar.routing.plan import Step
+from pointsman_sidecar.routing.policy import Model, Policy
+
+
+class Counted(NamedTuple):
+    """A budget that counts calls to a model, and how."""
+
+    budget: Budget
+    meter: Meter
+
+
+class Tariff:
+    """Budgets as they count a policy's models.
+
+    Attributes:
+        counted: by the model's name, the budgets that count calls to it.
+        of_users: whether one of the budgets is each user's own.
+    """
+
+    def __init__(self, policy: Policy, budgets: Sequence[Budget]) -> None:
+        self.policy = policy
+        self.budgets = budgets
+        self.of_users = any(budget.subject is None for budget in budgets)
+        self.counted = {
+            name: tuple(Counted(budget, meter(budget, model.price)) for budget in budgets if counts(budget, model))
+            for name, model in policy.models.items()
+        }
+        self._stepped = {
+            name: tuple(each.budget for each in counted if each.budget.steps) for name, counted in self.counted.items()
+        }
+        self._all_stepped = tuple(budget for budget in budgets if budget.steps)
+
+    def stepped(self, steps: Sequence[Step]) -> tuple[Budget, ...]:
+        """The budgets with steps that count one of the planned models."""
+        if not self._all_stepped:
+            return ()
+        first = self._stepped[steps[0].model.name]
+        if len(first) == len(self._all_stepped):
+            return first
+        found = {budget.name for step in steps for budget in self._stepped[step.model.name]}
+        return tuple(budget for budget in self._all_stepped if budget.name in found)
+
+
+def counts(budget: Budget, model: Model) -> bool:
+    """Whether calls to a model count against a budget."""
+    return budget.counts(provider=model.provider, provider_model=model.provider_model, escalation=False) and (
+        # What has no price in its currency cannot be measured by it.
+        budget.unit is not Unit.COST or budget.currency == model.price.currency
+    )
