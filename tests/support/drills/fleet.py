@@ -75,7 +75,7 @@ async def one(pod: str, given: argparse.Namespace, http: aiohttp.ClientSession) 
     else:
         claimed = control_pb2.ClaimedIdentity(namespace="shop", pod=pod)
     exchange = Exchange(
-        operator=given.operator[hash(pod) % len(given.operator)],
+        operator=given.operator,
         identity=claimed,
         tls=token,
         purse=purse,
@@ -92,7 +92,7 @@ async def one(pod: str, given: argparse.Namespace, http: aiohttp.ClientSession) 
 async def main() -> None:
     """Have all pods spend all there is."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--operator", action="append", required=True, help="one for each replica")
+    parser.add_argument("--operator", required=True)
     parser.add_argument("--provider", required=True)
     parser.add_argument("--state", type=Path, required=True)
     parser.add_argument("--bound", type=int, required=True, help="what is reserved for a call")
