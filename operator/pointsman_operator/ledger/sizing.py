@@ -2,9 +2,9 @@
 
 A grant fills a block up to a share of what is not spent: half of it, divided equally by all who hold blocks of the
 account; or a quarter, divided by what each has used, where that gives the holder more. So blocks shrink as the budget
-does, those who spend most are not kept short, and whoever comes later still finds something. Once less than 5 % is free,
-holders are also told that share, and give back what they hold beyond it without using it: so it comes to those who use
-it, and what is left over at the end is a few reservations.
+does, those who spend most are not kept short, and whoever comes later still finds something. Once less than 5 % is
+free, holders are also told that share, and give back what they hold beyond it without using it: so it comes to those
+who use it, and what is left over at the end is a few reservations.
 """
 
 from dataclasses import dataclass

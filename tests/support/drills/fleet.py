@@ -27,6 +27,9 @@ from pointsman_sidecar.telemetry.metrics import Metrics
 
 CALL = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "What is new?"}], "max_tokens": 24}
 
+# From this share of the limit on, one who is told that too little is left believes it.
+_NEARLY = 0.8
+
 
 def purse_in(folder: Path, log: structlog.stdlib.BoundLogger) -> Purse:
     """A pod's purse, with its journal in a folder that outlives the process."""
@@ -49,9 +52,9 @@ async def spend(purse: Purse, http: aiohttp.ClientSession, *, url: str, bound: i
         charges = [Charge(budget, budget.subject or "", bound) for budget in purse.budgets]
         outcome = await purse.reserve(charges, may_wait=True)
         if isinstance(outcome, Shortage):
-            if outcome.cause is Cause.EXHAUSTED:
+            if outcome.cause is Cause.EXHAUSTED and outcome.used >= _NEARLY * outcome.limit:
                 return outcome.cause.name
-            # Nobody answers: the next to hear of it is whoever takes over.
+            # Nobody answers; or the ledger grants nothing yet, since its store is another server than before.
             await asyncio.sleep(0.05)
             continue
         try:

@@ -15,7 +15,18 @@ from prometheus_client import CollectorRegistry
 
 from pointsman_api.v1 import control_pb2
 from pointsman_operator.push import ClaimedIdentity, Hub, HubMetrics
-from pointsman_operator.quotas import Binding, Keeper, LedgerMetrics, QuotasService, Router, SqliteStore
+from pointsman_operator.quotas import (
+    Binding,
+    Keeper,
+    LedgerMetrics,
+    QuotasService,
+    RedisEndpoint,
+    RedisStore,
+    Router,
+    SqliteStore,
+    Store,
+    StoreMetrics,
+)
 from pure.operator.objects import OPERATOR_NAMESPACE, policy, provider, quota, world
 from support.operators import FakeOperator, running_operator
 from support.snapshots import snapshot, update
@@ -23,7 +34,7 @@ from support.snapshots import snapshot, update
 _USER_KEY = bytes(32)
 
 
-def serving(limit: int, *, store: SqliteStore, random_number: Callable[[], float]) -> tuple[Keeper, QuotasService]:
+def serving(limit: int, *, store: Store, random_number: Callable[[], float]) -> tuple[Keeper, QuotasService]:
     """A ledger with one budget of tokens for the namespace shop."""
     registry = CollectorRegistry()
     hub = Hub(secrets_namespace=OPERATOR_NAMESPACE, metrics=HubMetrics(registry))
@@ -64,10 +75,16 @@ async def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--limit", type=int, required=True)
-    parser.add_argument("--folder", type=Path, required=True)
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--folder", type=Path)
+    where.add_argument("--redis", type=int, metavar="PORT")
     parser.add_argument("--provider", required=True)
     given = parser.parse_args()
-    keeper, service = serving(given.limit, store=SqliteStore(given.folder), random_number=random.random)
+    store: Store = SqliteStore(given.folder or Path())
+    if given.redis:
+        endpoint = RedisEndpoint(host="127.0.0.1", port=given.redis)
+        store = RedisStore(endpoint, metrics=StoreMetrics(CollectorRegistry()))
+    keeper, service = serving(given.limit, store=store, random_number=random.random)
     keeper.begin()
     async with running_operator(port=given.port, quotas=service) as operator:
         sys.stderr.write(f"ready {operator.address}\n")
