@@ -23,9 +23,11 @@ from granting.grants import account, many, measure
 from measuring.machines import machine
 from measuring.percentiles import percentile
 from pointsman_operator.ledger.accounts import Account
-from pointsman_operator.quotas import MemoryStore, Pace, SqliteStore, Store, StoreMetrics
+from pointsman_operator.quotas import MemoryStore, Pace, RedisStore, SqliteStore, Store, StoreMetrics
 from pointsman_operator.watch import Cluster as Client
 from pointsman_operator.watch import Connector, OwnLedger
+from support.redis.binaries import NoRedisError, find
+from support.redis.servers import running
 
 _RESULTS = Path("bench/results/ledger")
 _NAMESPACES, _BUSY = 10_000, 500
@@ -62,6 +64,16 @@ async def requests(rows: Rows, *, quick: bool, folder: Path) -> None:
     p99 = {name: percentile(values, 99) * 1e6 for name, values in took.items()}
     for name, when in (("answered", "while the ledger answers"), ("away", "while it is away")):
         rows.append(row(f"Added at p99, a held block, {when}", p99[name] - p99["none"], "µs"))
+
+
+async def in_redis(rows: Rows, *, seconds: float, folder: Path) -> None:
+    """A real Redis that writes each change to its disk, past the pause with which a server begins."""
+    with running(find(os.environ), folder) as server:
+        store = RedisStore(server.endpoint, metrics=StoreMetrics(CollectorRegistry()))
+        try:
+            await granting("Redis", store, seconds=seconds, rows=rows)
+        finally:
+            await store.close()
 
 
 async def in_the_cluster(cluster: Cluster, rows: Rows, *, quick: bool) -> None:
@@ -111,6 +123,10 @@ def main() -> int:
         asyncio.run(requests(rows, quick=given.quick, folder=folder))
         asyncio.run(granting("Memory", MemoryStore(), seconds=seconds, rows=rows))
         asyncio.run(granting("SQLite", SqliteStore(folder), seconds=seconds, rows=rows))
+        try:
+            asyncio.run(in_redis(rows, seconds=seconds, folder=folder / "redis"))
+        except NoRedisError as error:
+            console.print(f"bench-ledger: without Redis: {error}")
         if not given.without_cluster:
             try:
                 own = Own(binaries=locate(os.environ))
