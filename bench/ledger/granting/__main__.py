@@ -30,6 +30,7 @@ from support.redis.binaries import NoRedisError, find
 from support.redis.servers import running
 
 _RESULTS = Path("bench/results/ledger")
+_BEGIN, _END = "<!-- ledger: written by make bench-ledger, not by hand -->\n", "<!-- end of ledger -->\n"
 _NAMESPACES, _BUSY = 10_000, 500
 # A block lasts for two minutes and is filled up when a quarter of it is left.
 _INTERVAL = 90.0
@@ -107,12 +108,31 @@ async def in_the_cluster(cluster: Cluster, rows: Rows, *, quick: bool) -> None:
         await granting("ConfigMaps, at their end", store, seconds=3.0 if quick else 20.0, rows=rows)
 
 
+def write_docs(rows: Rows, facts: dict[str, Any], page: Path) -> None:
+    """Write the ledger's part of the page anew; the rest of the page stays."""
+    before, begin, rest = page.read_text(encoding="utf-8").partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    if not (begin and end):
+        raise SystemExit(f"{page} has no part between {_BEGIN.strip()} and {_END.strip()}: put both lines back")
+    where = (
+        f"`{facts['command']}{' ARGS=--quick' if facts['quick'] else ''}` on {facts['cpus']} CPUs ({facts['cpu']}), Linux "
+        f"{facts['kernel']}, Python {facts['python']}; load average before it began: {facts['load_before']:.1f}."
+    )
+    lines = [where, "", "| measured | value | at most | |", "| --- | ---: | ---: | --- |"]
+    for each in rows:
+        limit = "" if each["limit"] is None else f"{each['limit']:g} {each['unit']}"
+        met = {True: "met", False: "NOT MET", None: ""}[each["met"]]
+        lines.append(f"| {each['what']} | {each['value']:.4g} {each['unit']} | {limit} | {met} |")
+    page.write_text(before + begin + "\n" + "\n".join(lines) + "\n\n" + end + after, encoding="utf-8")
+
+
 def main() -> int:
     """Run the bench; 1 where something that was aimed at was not reached, 2 where it could not be run."""
     parser = argparse.ArgumentParser(prog="make bench-ledger", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small sizes: that it works, and no more")
     parser.add_argument("--without-cluster", action="store_true", help="leave out what needs an API server")
     parser.add_argument("--output", type=Path, default=_RESULTS, help="the folder for the numbers")
+    parser.add_argument("--docs", action="store_true", help="write the ledger's part of docs/performance.md anew")
     given = parser.parse_args()
     console = Console(highlight=False)
     facts = {**machine(), "command": "make bench-ledger", "quick": given.quick}
@@ -144,6 +164,8 @@ def main() -> int:
     console.print(table)
     given.output.mkdir(parents=True, exist_ok=True)
     (given.output / "results.json").write_text(json.dumps({"facts": facts, "rows": rows}, indent=1) + "\n")
+    if given.docs:
+        write_docs(rows, facts, Path("docs/performance.md"))
     return 0 if given.quick or all(each["met"] is not False for each in rows) else 1
 
 

@@ -74,9 +74,11 @@ class Paying:
         if not purse.told.is_set() and not await purse.knows():
             raise UntoldError
         if purse.budgets:
-            if self._in_force(serving.progress.policy).of_users:
+            tariff = self._in_force(serving.progress.policy)
+            if tariff.of_users:
                 serving.subject = purse.subject_of(serving.features.user)
-            serving.reached = self.degrade(serving.progress, serving.features, serving.subject)
+            if tariff.has_steps:
+                serving.reached = self.degrade(serving.progress, serving.features, serving.subject)
 
     def degrade(self, progress: Progress, features: Features, subject: str | None = None) -> Degradation | None:
         """Take the steps that budgets have reached into the plan; None where there are none.
