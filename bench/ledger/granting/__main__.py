@@ -115,8 +115,8 @@ def write_docs(rows: Rows, facts: dict[str, Any], page: Path) -> None:
     if not (begin and end):
         raise SystemExit(f"{page} has no part between {_BEGIN.strip()} and {_END.strip()}: put both lines back")
     where = (
-        f"`{facts['command']}{' ARGS=--quick' if facts['quick'] else ''}` on {facts['cpus']} CPUs ({facts['cpu']}), Linux "
-        f"{facts['kernel']}, Python {facts['python']}; load average before it began: {facts['load_before']:.1f}."
+        f"`{facts['command']}{' ARGS=--quick' if facts['quick'] else ''}` on {facts['cpus']} CPUs ({facts['cpu']}), "
+        f"Linux {facts['kernel']}, Python {facts['python']}; load average before it began: {facts['load_before']:.1f}."
     )
     lines = [where, "", "| measured | value | at most | |", "| --- | ---: | ---: | --- |"]
     for each in rows:
