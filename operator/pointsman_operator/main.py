@@ -96,7 +96,7 @@ async def _operate(settings: Settings) -> None:
             settings,
             hub=hub,
             cluster=cluster,
-            moved=lambda names: written.quotas.look_at(map(quota_of, names)),
+            moved=lambda names: written.quotas.look_at(key for name in names if (key := quota_of(name)) is not None),
             opened=lambda: written.quotas.begin(),  # noqa: PLW0108 - made below, of the ledger
             registry=registry,
         )

@@ -10,6 +10,7 @@ from pointsman_operator.compile.budgets import Budget, Member, budget_name, budg
 from pointsman_operator.compile.policy import Compiled, compile_policy
 from pointsman_operator.compile.providers import check_provider, secret_problems
 from pointsman_operator.compile.quotas import check_quota
+from pointsman_operator.compile.rate_limits import rate_limits_for
 from pointsman_operator.compile.selection import Claim, claim_of, select
 from pointsman_operator.compile.selectors import matches
 
@@ -29,6 +30,7 @@ __all__ = [
     "grant_access",
     "matches",
     "quota_of",
+    "rate_limits_for",
     "secret_problems",
     "select",
     "terms_of",

@@ -21,6 +21,8 @@ class WhenExhausted(Enum):
 
     REFUSE = auto()
     DEFAULT_MODEL = auto()
+    # The call is not made, as if the provider limited it. Without the ledger it is: the provider has its own limit.
+    NEXT_MODEL = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,11 @@ class Budget:
     def first_percent(self) -> int | None:
         """The share from which on its first step holds; None where it has no steps."""
         return min((step.at_percent for step in self.steps), default=None)
+
+    @property
+    def is_rate_limit(self) -> bool:
+        """Whether it is a provider's, for all who call it, and no budget of the app's."""
+        return self.when_exhausted is WhenExhausted.NEXT_MODEL
 
     def counts(self, *, provider: str, provider_model: str, escalation: bool) -> bool:
         """Whether a call counts against it."""

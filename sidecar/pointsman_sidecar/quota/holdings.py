@@ -227,7 +227,16 @@ class Holdings:
 
 
 def _level(budget: Budget, pot: Pot) -> Level:
-    return Level(budget, pot.known_used, budget.limit if pot.limit is None else pot.limit, pot.end)
+    limit, block = pot.limit, pot.block
+    return Level(
+        budget,
+        pot.known_used,
+        budget.limit if limit is None else limit,
+        pot.end,
+        pot.known_held,
+        0 if block is None else block.free,
+        limit is not None,
+    )
 
 
 def _named(cause: Cause, charge: Charge, pot: Pot) -> Shortage:

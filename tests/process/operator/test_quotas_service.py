@@ -287,7 +287,17 @@ async def test_a_hello_that_cannot_be_taken_is_refused(
         assert (await call.code(), await call.details()) == (code, reason)
 
 
-@pytest.mark.parametrize("budget", ["TokenQuota/bank/month", "TokenQuota/shop/month/day", "TokenQuota/shop", ""])
+@pytest.mark.parametrize(
+    "budget",
+    [
+        "TokenQuota/bank/month",
+        "TokenQuota/shop/month/day",
+        "TokenQuota/shop",
+        "ModelProvider/openai",
+        "ModelProvider/openai/tokens/more",
+        "",
+    ],
+)
 async def test_nobody_can_speak_of_budgets_that_are_not_the_namespaces(budget: str) -> None:
     async with operating(MemoryStore()) as plane, plane.channel() as channel:
         call = quota_pb2_grpc.QuotasStub(channel).Exchange()
