@@ -71,6 +71,14 @@ bench-operator: $(VENV)/.installed ## Measure the operator's scale on an API ser
 bench: $(VENV)/.installed ## Measure what a request costs, through both doors (2 minutes; ARGS=--quick: a quarter of one).
 	@PYTHONPATH=tests:bench/shared:bench/requests $(BIN)/python -m speed $(ARGS)
 
+.PHONY: bench-ledger
+bench-ledger: $(VENV)/.installed ## Measure what budgets cost a request, and how fast each store grants (5 minutes; ARGS=--quick: half a one).
+	@PYTHONPATH=tests:bench/shared:bench/ledger $(BIN)/python -m granting $(ARGS)
+
+.PHONY: drill-ledger
+drill-ledger: $(VENV)/.installed ## 50 sidecars spend one budget from each store, and processes are killed meanwhile (3 minutes).
+	@$(BIN)/python -m pytest -s tests/process/drills tests/cluster/test_ledger_drill.py
+
 .PHONY: bench-peers
 bench-peers: $(VENV)/.installed ## The same beside LiteLLM, Portkey and TensorZero, installed into the cache (6 minutes; needs Node).
 	@PYTHONPATH=tests:bench/shared:bench/requests $(BIN)/python -m speed --peers $(ARGS)

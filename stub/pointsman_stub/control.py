@@ -22,6 +22,7 @@ class Control:
         router.add_delete("/stub/faults", self._delete_faults)
         router.add_get("/stub/requests", self._get_requests)
         router.add_delete("/stub/requests", self._delete_requests)
+        router.add_get("/stub/usage", self._get_usage)
 
     async def _get_faults(self, _: web.Request) -> web.Response:
         return web.json_response([fault.body() for fault in self._book.faults])
@@ -46,3 +47,6 @@ class Control:
     async def _delete_requests(self, _: web.Request) -> web.Response:
         self._log.clear()
         return web.Response(status=204)
+
+    async def _get_usage(self, _: web.Request) -> web.Response:
+        return web.json_response(self._log.counted.json())

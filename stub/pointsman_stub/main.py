@@ -14,7 +14,7 @@ _LAST_PORT = 65_535
 _EPILOG = """\
 Faults: send the header x-stub-fault with a request, or PUT a list to /stub/faults; for example
   curl -X PUT URL/stub/faults -d '[{"model": "gpt-4o-mini", "status": 429, "retry_after": 2, "times": 3}]'
-GET /stub/requests shows what was received.
+GET /stub/requests shows what was received, and GET /stub/usage what all chat answers came to.
 """
 
 

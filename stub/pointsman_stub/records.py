@@ -51,6 +51,19 @@ class RequestRecord:
         return dataclasses.asdict(self)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Counted:
+    """What all answers since the start came to; those that nobody stayed to read are among them."""
+
+    answers: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+    def json(self) -> Json:
+        """The sums as `GET /stub/usage` shows them."""
+        return dataclasses.asdict(self)
+
+
 class RequestLog:
     """The records in order of arrival. Whoever wants to wait for one is told of every change."""
 
@@ -59,6 +72,16 @@ class RequestLog:
         self._open: set[str] = set()
         self._on_change = on_change
         self._kept = kept
+        self.counted = Counted()
+
+    def count(self, *, input_tokens: int, output_tokens: int) -> None:
+        """Add what an answer is charged for, before it is sent."""
+        before = self.counted
+        self.counted = Counted(
+            answers=before.answers + 1,
+            input_tokens=before.input_tokens + input_tokens,
+            output_tokens=before.output_tokens + output_tokens,
+        )
 
     @property
     def records(self) -> tuple[RequestRecord, ...]:

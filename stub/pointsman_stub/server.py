@@ -143,6 +143,7 @@ class Server:
             completion = complete(parse_request(body), model)
         except ApiError as error:
             return refusal(error)
+        self._log.count(input_tokens=completion.usage.prompt, output_tokens=completion.usage.completion)
         return reply(completion, completion_id=f"chatcmpl-{self._new_id()}", created=int(self._now()))
 
     def _fault(self, request: web.Request, model: str | None) -> Fault | None:

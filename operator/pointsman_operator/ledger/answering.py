@@ -230,7 +230,13 @@ class _Work:
         committed = account.committed - (before.committed if before else 0) + block.committed
         others = {owner for owner, _ in account.blocks} - {block.holder}
         own = block.committed - block.used
-        share = sizing.fair(unspent=terms.limit - account.used, holders=len(others) + 1) - own
+        share = sizing.fair(
+            unspent=terms.limit - account.used,
+            holders=len(others) + 1,
+            used=block.used,
+            used_by_all=_used_of_open(account) - (before.used if before else 0) + block.used,
+        )
+        share -= own
         give = sizing.grant(item.wish(block.granted), free=terms.limit - committed, share=share)
         if block.granted + give < item.needed:
             self.starved_by.update(others)
@@ -260,7 +266,7 @@ class _Work:
             returned=block.returned,
             created=block.created,
             short=short,
-            keep=_keep(free=free, used=used, limit=limit, holders=len(account.blocks)),
+            keep=_keep(account, block, free=free, limit=limit),
             limit=limit,
             used=used,
             held=held,
@@ -310,8 +316,20 @@ def _grantable(key: AccountKey, terms: Terms, now: float) -> bool:
     )
 
 
-def _keep(*, free: int, used: int, limit: int | None, holders: int) -> int | None:
+def _keep(account: Account, block: Block, *, free: int, limit: int | None) -> int | None:
     """How much a holder may keep of what it does not use; None where it may keep all."""
     if limit is None:
         return 0
-    return sizing.fair(unspent=limit - used, holders=holders) if sizing.is_tail(free=free, limit=limit) else None
+    if not sizing.is_tail(free=free, limit=limit):
+        return None
+    return sizing.fair(
+        unspent=limit - account.used,
+        holders=len(account.blocks),
+        used=block.used,
+        used_by_all=_used_of_open(account),
+    )
+
+
+def _used_of_open(account: Account) -> int:
+    """What is used of the blocks that are held now."""
+    return account.used - account.spent

@@ -50,7 +50,8 @@ class Payment:
 
     def tightest(self) -> Level | None:
         """The tightest of the budgets that it was charged to, as they are now."""
-        return tightest(self._purse.levels_of(self._charges, self.reservation))
+        levels = self._purse.levels_of(self._charges, self.reservation)
+        return tightest([level for level in levels if not level.budget.is_rate_limit])
 
 
 class Paying:
@@ -74,9 +75,11 @@ class Paying:
         if not purse.told.is_set() and not await purse.knows():
             raise UntoldError
         if purse.budgets:
-            if self._in_force(serving.progress.policy).of_users:
+            tariff = self._in_force(serving.progress.policy)
+            if tariff.of_users:
                 serving.subject = purse.subject_of(serving.features.user)
-            serving.reached = self.degrade(serving.progress, serving.features, serving.subject)
+            if tariff.has_steps:
+                serving.reached = self.degrade(serving.progress, serving.features, serving.subject)
 
     def degrade(self, progress: Progress, features: Features, subject: str | None = None) -> Degradation | None:
         """Take the steps that budgets have reached into the plan; None where there are none.
@@ -130,14 +133,13 @@ class Paying:
         ]
         outcome = purse.take(charges)
         if isinstance(outcome, Shortage):
-            progress.quota = partial(self._tightest, charges)
             if not attempt.hedge:
                 outcome = await purse.reserve(charges, may_wait=True)
             if isinstance(outcome, Shortage) and outcome.is_the_ledgers and outcome.budget.is_rate_limit:
-                # The provider's own limit is what holds then.
                 counted = tuple(each for each in counted if not each.budget.is_rate_limit)
                 charges = [charge for charge in charges if not charge.budget.is_rate_limit]
                 outcome = await purse.reserve(charges, may_wait=not attempt.hedge)
+            progress.quota = partial(self._tightest, charges)
             if isinstance(outcome, Shortage):
                 self._refused(outcome.budget.shown, outcome.cause.name.lower())
                 raise ShortError(outcome)
@@ -193,7 +195,7 @@ class Paying:
         if not await purse.knows():
             raise UntoldError
         subject = purse.subject_of(user)
-        return purse.whole_levels(
+        return purse.levels(
             [
                 (budget, subject if budget.subject is None else budget.subject)
                 for budget in purse.budgets
@@ -216,7 +218,8 @@ class Paying:
     def _tightest(self, charges: Sequence[Charge]) -> Level | None:
         if self._purse is None:
             return None
-        return tightest(self._purse.levels([(charge.budget, charge.subject) for charge in charges]))
+        own = [(charge.budget, charge.subject) for charge in charges if not charge.budget.is_rate_limit]
+        return tightest(self._purse.levels(own))
 
 
 def _any_reached(levels: Iterable[Level]) -> bool:

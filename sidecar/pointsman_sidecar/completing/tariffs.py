@@ -22,6 +22,7 @@ class Tariff:
     Attributes:
         counted: by the model's name, the budgets that count calls to it.
         of_users: whether one of the budgets is each user's own.
+        has_steps: whether one of them has steps.
     """
 
     def __init__(self, policy: Policy, budgets: Sequence[Budget]) -> None:
@@ -36,6 +37,7 @@ class Tariff:
             name: tuple(each.budget for each in counted if each.budget.steps) for name, counted in self.counted.items()
         }
         self._all_stepped = tuple(budget for budget in budgets if budget.steps)
+        self.has_steps = bool(self._all_stepped)
 
     def stepped(self, steps: Sequence[Step]) -> tuple[Budget, ...]:
         """The budgets with steps that count one of the planned models."""

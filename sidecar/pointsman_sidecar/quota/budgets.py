@@ -77,14 +77,14 @@ class Budget:
         return f"{self.unit.value}:{self.currency}" if self.unit is Unit.COST else self.unit.value
 
     @cached_property
-    def is_rate_limit(self) -> bool:
-        """Whether it is a provider's, for all who call it, and no budget of the app's."""
-        return self.when_exhausted is WhenExhausted.NEXT_MODEL
-
-    @cached_property
     def first_percent(self) -> int | None:
         """The share from which on its first step holds; None where it has no steps."""
         return min((step.at_percent for step in self.steps), default=None)
+
+    @property
+    def is_rate_limit(self) -> bool:
+        """Whether it is a provider's, for all who call it, and no budget of the app's."""
+        return self.when_exhausted is WhenExhausted.NEXT_MODEL
 
     def counts(self, *, provider: str, provider_model: str, escalation: bool) -> bool:
         """Whether a call counts against it."""

@@ -10,8 +10,8 @@ from pointsman_sidecar.quota.budgets import Budget
 class Level(NamedTuple):
     """How a budget stands, as far as this sidecar knows.
 
-    Not on a request's way: `held` is what all sidecars hold, `free` what of this one's part is for no call yet, and
-    `told` whether the ledger has spoken of it.
+    `held` is what all sidecars hold, `free` what of this one's part is for no call yet, and `told` whether the ledger
+    has spoken of it.
     """
 
     budget: Budget
@@ -64,9 +64,8 @@ def degradation(levels: Iterable[Level]) -> Degradation:
 
 
 def tightest(levels: Sequence[Level]) -> Level | None:
-    """The level of which the largest share is used, rate limits of providers aside; None where there is none."""
-    own = [level for level in levels if not level.budget.is_rate_limit]
-    return own[0] if len(own) == 1 else max(own, key=_share, default=None)
+    """The level of which the largest share is used; None where there is none."""
+    return levels[0] if len(levels) == 1 else max(levels, key=_share, default=None)
 
 
 def _share(level: Level) -> tuple[bool, float]:

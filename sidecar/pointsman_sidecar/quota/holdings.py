@@ -95,15 +95,6 @@ class Holdings:
         window = self._desk.window(budget, now)
         return Level(budget, 0, budget.limit, None if window is None else window.end)
 
-    def whole_level(self, budget: Budget, subject: str, *, now: float) -> Level:
-        """The same, with what is held of it."""
-        level = self.level(budget, subject, now=now)
-        pot = self._desk.known_pot(budget, subject, now + self._desk.offset)
-        if pot is None:
-            return level
-        free = 0 if pot.block is None else pot.block.free
-        return level._replace(held=pot.known_held, free=free, told=pot.limit is not None)
-
     def levels(self, charges: Sequence[Charge], reservation: Reservation, *, now: float) -> list[Level]:
         """How the budgets stand that a call was charged to, each in the window that it was charged to."""
         return [
@@ -236,7 +227,16 @@ class Holdings:
 
 
 def _level(budget: Budget, pot: Pot) -> Level:
-    return Level(budget, pot.known_used, budget.limit if pot.limit is None else pot.limit, pot.end)
+    limit, block = pot.limit, pot.block
+    return Level(
+        budget,
+        pot.known_used,
+        budget.limit if limit is None else limit,
+        pot.end,
+        pot.known_held,
+        0 if block is None else block.free,
+        limit is not None,
+    )
 
 
 def _named(cause: Cause, charge: Charge, pot: Pot) -> Shortage:

@@ -37,6 +37,6 @@ def most_usage(model: Model, features: Features, *, policy_cap: int | None) -> U
 
 def most_output(model: Model, features: Features, *, policy_cap: int | None) -> int:
     """The most tokens that all answers of a call come to."""
-    if Feature.EMBEDDINGS in features.needs:
+    if features.needs and Feature.EMBEDDINGS in features.needs:
         return 0
     return (output_cap(model, features, policy_cap=policy_cap) or model.max_output_tokens) * features.answers

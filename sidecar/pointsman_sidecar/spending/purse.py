@@ -97,11 +97,6 @@ class Purse:
         now = self.clock()
         return [self._holdings.level(budget, subject, now=now) for budget, subject in charged]
 
-    def whole_levels(self, charged: Iterable[tuple[Budget, str]]) -> list[Level]:
-        """The same, with what is held of them."""
-        now = self.clock()
-        return [self._holdings.whole_level(budget, subject, now=now) for budget, subject in charged]
-
     def levels_of(self, charges: Sequence[Charge], reservation: Reservation) -> list[Level]:
         """How the budgets stand that a call was charged to."""
         return self._holdings.levels(charges, reservation, now=self.clock())

@@ -85,18 +85,20 @@ class _Fleet:
 
     def _arrive(self) -> None:
         (at,) = self._random.choices(range(len(self._sidecars)), cum_weights=self._weights)
-        self._ask(at, self._random.randint(_LARGEST // 10, _LARGEST), self.now + _PATIENCE)
+        until = self.now + _PATIENCE
+        if self._ask(at, self._random.randint(_LARGEST // 10, _LARGEST), until):
+            self._at(until, lambda: self._retry(at))
         self._at(self.now + self._random.expovariate(self._rate), self._arrive)
 
-    def _ask(self, at: int, amount: int, until: float) -> None:
+    def _ask(self, at: int, amount: int, until: float) -> bool:
+        """Ask for a call; whether it waits."""
         sidecar = self._sidecars[at]
         outcome = sidecar.reserve([Charge(self._budget, "", amount)], now=self.now)
         if isinstance(outcome, Shortage):
             if outcome.cause is not Cause.ASKED or self.now >= until:
                 self.refused = True
-                return
+                return False
             self._waiting[at].append((until, amount))
-            self._at(until, lambda: self._retry(at))
         else:
             used = self._random.randint(amount // 4, amount)
             self.reserved += amount
@@ -109,6 +111,7 @@ class _Fleet:
 
             self._at(self.now + self._random.expovariate(1 / self._per_call), end)
         self._see(at)
+        return isinstance(outcome, Shortage)
 
     def _retry(self, at: int) -> None:
         waiting, self._waiting[at] = self._waiting[at], []

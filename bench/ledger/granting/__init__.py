@@ -1,0 +1,1 @@
+"""`make bench-ledger`: what budgets cost a request, and how fast each store grants."""

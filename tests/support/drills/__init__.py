@@ -1,0 +1,1 @@
+"""Budgets under fire: many real sidecars, ledgers that are killed, and the provider's own count as the judge."""
