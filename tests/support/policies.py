@@ -60,6 +60,7 @@ def route(
     none: tuple[Matcher, ...] = (),
     sticky_by: StickyBy = StickyBy.REQUEST,
     fallbacks: tuple[str, ...] | None = None,
+    protected: bool = False,
 ) -> Route:
     """A route to weighted arms; without a matcher it matches everything."""
     return Route(
@@ -68,6 +69,7 @@ def route(
         arms=tuple(Arm(model=name, weight=weight) for name, weight in arms.items()),
         sticky_by=sticky_by,
         fallbacks=fallbacks,
+        protected=protected,
     )
 
 

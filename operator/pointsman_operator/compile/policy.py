@@ -174,7 +174,8 @@ def _capability_problems(policy: ModelRoutingPolicy, sources: Mapping[str, Sourc
                 "requests for embeddings name theirs themselves",
             )
     for index, route in enumerate(policy.spec.routes):
-        fallbacks = policy.spec.resilience.fallbacks if route.fallbacks is None else route.fallbacks
+        inherited = () if route.protected else policy.spec.resilience.fallbacks
+        fallbacks = inherited if route.fallbacks is None else route.fallbacks
         models = [*(model for _, model in _choices(route)), *fallbacks]
         for path, modalities in required_modalities(route.when):
             if not any(modalities.intersection(sources[model].offered.input_modalities) for model in models):

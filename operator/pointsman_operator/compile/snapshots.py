@@ -110,6 +110,7 @@ def _route(route: Route) -> snapshot.Route:
         when=condition(route.when),
         overrides_fallbacks=route.fallbacks is not None,
         fallbacks=route.fallbacks or (),
+        protected=route.protected,
     )
     if route.split is None:
         compiled.arms.add(model=route.model or "", weight=1)

@@ -98,6 +98,7 @@ class Route(Model):
     model: str | None = None
     split: Split | None = None
     fallbacks: tuple[str, ...] | None = Field(default=None, strict=False)
+    protected: bool = False
 
 
 class Timeouts(Model):

@@ -71,11 +71,13 @@ class Paying:
             serving.reached = self.degrade(serving.progress, serving.features, serving.subject)
 
     def degrade(self, progress: Progress, features: Features, subject: str | None = None) -> Degradation | None:
-        """Take the steps that budgets have reached into the plan; None where there are none.
+        """Take the steps that budgets have reached into the plan, unless it is protected; None where there are none.
 
         Raises:
             PlanError: only the default model may be used, and it cannot serve the request.
         """
+        if progress.plan.protected:
+            return None
         planned = progress.plan.steps
         counting = self._counting(planned[0].model)
         stepped = [
@@ -159,7 +161,8 @@ class Paying:
         budget, progress = shortage.budget, serving.progress
         default = progress.policy.models[progress.policy.default_model]
         if (
-            budget.when_exhausted is not WhenExhausted.DEFAULT_MODEL
+            progress.plan.protected
+            or budget.when_exhausted is not WhenExhausted.DEFAULT_MODEL
             or Feature.EMBEDDINGS in serving.features.needs
             or _counts(budget, default)
         ):

@@ -55,7 +55,12 @@ class Trying:
             except ShortError as error:
                 # The budget that stopped it does not count the default model, or the request is refused.
                 if not self._paying.turns_to_default(serving, error.shortage):
-                    raise short(error.shortage, decision=decision(progress), now=self._paying.now()) from error
+                    raise short(
+                        error.shortage,
+                        decision=decision(progress),
+                        now=self._paying.now(),
+                        protected=progress.plan.protected,
+                    ) from error
                 steps = deque(progress.plan.steps)
             else:
                 progress.took(attempt)

@@ -208,6 +208,7 @@ def _route(route: snapshot_pb2.Route) -> Route:
         arms=arms,
         sticky_by=_one(where, route.sticky_by, _STICKY_BY),
         fallbacks=tuple(route.fallbacks) if route.overrides_fallbacks else None,
+        protected=route.protected,
     )
 
 

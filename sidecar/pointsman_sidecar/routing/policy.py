@@ -155,13 +155,17 @@ class Arm:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Route:
-    """A rule and what follows from it. `fallbacks` of None leaves them to the policy."""
+    """A rule and what follows from it. `fallbacks` of None leaves them to the policy.
+
+    Where it is `protected`, nobody answers whom it does not name itself, and no budget makes less of the answer.
+    """
 
     name: str
     when: Condition
     arms: tuple[Arm, ...]
     sticky_by: StickyBy = StickyBy.REQUEST
     fallbacks: tuple[str, ...] | None = None
+    protected: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
