@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from pointsman_api.v1 import snapshot_pb2 as snapshot
 from pointsman_operator.compile.conditions import required_modalities
+from pointsman_operator.compile.escalation import escalation_problems
 from pointsman_operator.compile.providers import allows, check_provider
 from pointsman_operator.compile.selectors import selector_problems
 from pointsman_operator.compile.snapshots import Source, build_snapshot
@@ -65,6 +66,7 @@ def compile_policy(
     problems += _name_problems(policy)
     if not problems:  # what a route's models can do is known only once they all are
         problems += _capability_problems(policy, sources)
+        problems += escalation_problems(policy, prices={name: source.offered.price for name, source in sources.items()})
     if problems:
         return tuple(problems)
     try:
@@ -153,6 +155,8 @@ def _uses(policy: ModelRoutingPolicy) -> Iterator[tuple[str, str]]:
         where = f"spec.routes[{index}]"
         yield from ((f"{where}.{path}", model) for path, model in _choices(route))
         yield from ((f"{where}.fallbacks[{at}]", model) for at, model in enumerate(route.fallbacks or ()))
+    if spec.escalation is not None:
+        yield "spec.escalation.model", spec.escalation.model
     yield from ((f"spec.resilience.fallbacks[{at}]", model) for at, model in enumerate(spec.resilience.fallbacks))
 
 

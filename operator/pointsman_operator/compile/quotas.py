@@ -1,12 +1,12 @@
 """Quotas: whether they are sound, and which models' calls they count."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from decimal import Decimal
 from zoneinfo import ZoneInfo
 
+from pointsman_operator.compile.amounts import TWO_CURRENCIES, UNKNOWN_TIME_ZONE, named_zone, zone_or_utc
 from pointsman_operator.compile.policy import MODEL_NOT_FOUND, PROVIDER_NOT_FOUND, listed
 from pointsman_operator.compile.selectors import selector_problems
-from pointsman_operator.ledger.windows import UnknownTimeZoneError, zone
+from pointsman_operator.ledger.windows import UnknownTimeZoneError
 from pointsman_operator.resources.metadata import Key
 from pointsman_operator.resources.policy import ModelRoutingPolicy
 from pointsman_operator.resources.problem import Problem
@@ -14,15 +14,9 @@ from pointsman_operator.resources.provider import ModelProvider
 from pointsman_operator.resources.quota import CountedModel, QuotaLimit, TokenQuota
 from pointsman_operator.resources.unreadable import Unreadable
 
-UNKNOWN_TIME_ZONE = "UnknownTimeZone"
-TWO_CURRENCIES = "TwoCurrencies"
 NOT_COUNTED = "NotCounted"
 DEFAULT_MODEL_COUNTED = "DefaultModelCounted"
 
-UTC = "UTC"
-MICROS = 1_000_000
-# Names that files of a zone database have beside the zones: clocks that count leap seconds, and this machine's own.
-_NO_ZONES = ("right/", "posix/", "posixrules", "localtime", "Factory")
 
 Providers = Mapping[Key, ModelProvider | Unreadable]
 Policies = Mapping[Key, ModelRoutingPolicy | Unreadable]
@@ -39,7 +33,7 @@ def check_quota(
     if spec.selector is not None:
         problems += selector_problems(spec.selector, path="spec.selector")
     try:
-        _zone(spec.time_zone)
+        named_zone(spec.time_zone)
     except UnknownTimeZoneError as error:
         problems.append(Problem(path="spec.timeZone", reason=UNKNOWN_TIME_ZONE, message=str(error)))
     if spec.models is None:
@@ -54,10 +48,7 @@ def check_quota(
 
 def zone_of(quota: TokenQuota) -> ZoneInfo:
     """The zone that the quota names; UTC where there is none of that name, so that it holds all the same."""
-    try:
-        return _zone(quota.spec.time_zone)
-    except UnknownTimeZoneError:
-        return zone(UTC)
+    return zone_or_utc(quota.spec.time_zone)
 
 
 def counted_models(quota: TokenQuota, providers: Providers) -> frozenset[tuple[str, str]] | None:
@@ -78,19 +69,6 @@ def counted_models(quota: TokenQuota, providers: Providers) -> frozenset[tuple[s
         for each in spec.models
         if _foreign_currency(each, spec.limit, providers) is None
     )
-
-
-def millionths(amount: str) -> int:
-    """Money as the ledger counts it. The CRD lets nothing finer through; what slipped past it is rounded down."""
-    return int(Decimal(amount) * MICROS)
-
-
-def _zone(name: str) -> ZoneInfo:
-    if name.startswith(_NO_ZONES):
-        raise UnknownTimeZoneError(
-            f"there is no time zone {name!r}: write one of the IANA database, such as Europe/Berlin or UTC"
-        )
-    return zone(name)
 
 
 def _currency(limit: QuotaLimit) -> str | None:

@@ -21,8 +21,13 @@ class Binding:
         member = Member(labels=peer.labels, workload=peer.workload)
         if pod is not None and pod.metadata.uid == peer.uid:
             member = Member(labels=pod.metadata.labels, workload=pod.workload)
-        quotas, providers = self._hub.quotas_in(peer.namespace), self._hub.world.providers
-        return budgets_for(member, quotas=quotas, providers=providers, now=self._now())
+        return budgets_for(
+            member,
+            quotas=self._hub.quotas_in(peer.namespace),
+            policies=[verdict.policy for verdict in self._hub.verdicts_in(peer.namespace)],
+            providers=self._hub.world.providers,
+            now=self._now(),
+        )
 
     def terms(self, peer: Peer) -> Mapping[str, Terms]:
         """The same for the ledger."""

@@ -101,6 +101,30 @@ class Route(Model):
     protected: bool = False
 
 
+class Money(Model):
+    """An amount, as a decimal string."""
+
+    amount: str
+    currency: str
+
+
+class DailyLimit(Model):
+    """How much may be spent on escalations in a day: one number, and whose days."""
+
+    requests: int | None = None
+    tokens: int | None = None
+    cost: Money | None = None
+    time_zone: str
+
+
+class Escalation(Model):
+    """When a stronger model answers in place of a cheaper one."""
+
+    model: str
+    on_answer: tuple[Literal["InvalidOutput", "Refusal", "Truncation"], ...] = Field(default=(), strict=False)
+    daily_limit: DailyLimit | None = None
+
+
 class Timeouts(Model):
     """How long to wait, as durations such as 15s."""
 
@@ -169,6 +193,7 @@ class ModelRoutingPolicySpec(Model):
     default_model: str
     allow_pinning: bool
     routes: tuple[Route, ...] = Field(default=(), strict=False)
+    escalation: Escalation | None = None
     resilience: Resilience
     limits: Limits
 

@@ -73,6 +73,8 @@ class Attempts:
                 )
             with readable():
                 answer = serving.form.read_answer(raw)
+            if serving.progress.policy.escalation is not None:
+                attempt.answer = raw
             attempt.usage = answer.usage
             return answer.content
 
@@ -196,7 +198,7 @@ class Attempts:
 def _given_up(serving: Serving[Any, Any], gate: Gate) -> tuple[Outcome, str]:
     if gate.overtaken:
         return Outcome.OVERTAKEN, "the call beside it answered first"
-    if serving.total.expired():
+    if serving.total.expired() or (serving.escalation is not None and serving.escalation.expired()):
         return Outcome.TIMED_OUT, "the completion's time was used up"
     return Outcome.CANCELLED, "the caller went away"
 
@@ -212,6 +214,8 @@ def _body(serving: Serving[Any, Any], attempt: Attempt, *, stream: bool) -> byte
     model, cap = attempt.step.model, attempt.cap
     sent = serving.form.provider_request(serving.features, model=model, policy_cap=cap, stream=stream)
     attempt.changes = sent.changes
+    if serving.progress.policy.escalation is not None and not stream:
+        attempt.sent = sent.body
     if attempt.capped_by:
         attempt.changes = tuple(_said_by(each, attempt) for each in sent.changes)
     attempt.most = most_usage(model, serving.features, policy_cap=cap)

@@ -11,17 +11,20 @@ from pointsman_sidecar.providers.outcomes import Outcome
 from pointsman_sidecar.quota.budgets import Budget, Unit, WhenExhausted
 from pointsman_sidecar.quota.degrading import Degradation, Level, degradation, tightest
 from pointsman_sidecar.quota.measuring import amount, bound
-from pointsman_sidecar.quota.outcomes import Charge, Reservation, Shortage
+from pointsman_sidecar.quota.outcomes import Cause, Charge, Reservation, Shortage
 from pointsman_sidecar.routing.capability import most_usage
 from pointsman_sidecar.routing.costs import Usage
+from pointsman_sidecar.routing.escalation import ESCALATED
 from pointsman_sidecar.routing.features import Features
 from pointsman_sidecar.routing.plan import PlanError, default_only
-from pointsman_sidecar.routing.policy import Feature, Model
+from pointsman_sidecar.routing.policy import Feature, Model, Policy
 from pointsman_sidecar.spending.purse import Purse
 
 _NOTHING = Usage(input_tokens=0, output_tokens=0)
 # From here on, an HTTP status says that there is no answer, and so nothing to be charged for.
 _ERROR_STATUS = 400
+_ALL = 100
+_LIMIT_REACHED = "the daily limit of escalations is reached"
 
 
 class ShortError(Exception):
@@ -52,7 +55,7 @@ class Paying:
         self._refused = refused
         self._known_of: tuple[Budget, ...] = ()
         self._stepped: tuple[Budget, ...] = ()
-        self._known: dict[tuple[str, str, str], tuple[Budget, ...]] = {}
+        self._known: dict[tuple[str, str, str, str | None], tuple[Budget, ...]] = {}
 
     async def begin(self, serving: Serving[Any, Any]) -> None:
         """Plan with what is left.
@@ -111,7 +114,8 @@ class Paying:
         purse = self._purse
         if purse is None or not purse.budgets:
             return None
-        counting = self._counting(model)
+        limit = _limit_of(progress.policy) if attempt.step.reason in ESCALATED else None
+        counting = self._counting(model, limit=limit)
         if not counting:
             progress.quota = None
             return None
@@ -174,6 +178,28 @@ class Paying:
             return False
         return True
 
+    def hindrance(self, serving: Serving[Any, Any], first: Model, stronger: Model) -> str:
+        """Why budgets leave no escalation from one model to another, in a sentence; empty where they do.
+
+        Where they do, the steps that hold for the stronger model are taken.
+        """
+        purse, limit = self._purse, _limit_of(serving.progress.policy)
+        budgets = () if purse is None else purse.budgets
+        if limit and all(budget.name != limit for budget in budgets):
+            return "it is not known here how much of the daily limit of escalations is left"
+        if purse is None or not budgets:
+            return ""
+        counting = self._counting(stronger, limit=limit)
+        both = [budget for budget in budgets if budget in counting or budget in self._counting(first)]
+        levels = purse.levels([(each, serving.subject if each.subject is None else each.subject) for each in both])
+        if any(level.budget.name == limit and level.reaches(_ALL) for level in levels):
+            return _LIMIT_REACHED
+        reached = degradation(levels)
+        if reached.default_model_only:
+            return f"{_names(reached.budgets)} is so far spent that only the default model is used"
+        serving.reached = reached if reached.budgets else None
+        return ""
+
     def now(self) -> float:
         """Seconds since 1970, as the sidecar has it."""
         return 0.0 if self._purse is None else self._purse.clock()
@@ -184,16 +210,19 @@ class Paying:
             return ""
         return purse.subject_of(features.user)
 
-    def _counting(self, model: Model) -> tuple[Budget, ...]:
-        """The budgets that count calls to a model; looked up once for as long as they and the model stay the same."""
+    def _counting(self, model: Model, *, limit: str | None = None) -> tuple[Budget, ...]:
+        """The budgets that count calls to a model; looked up once for as long as they and the model stay the same.
+
+        Of an escalation, `limit` is the name of the budget that counts it, empty where there is none.
+        """
         budgets = () if self._purse is None else self._purse.budgets
         if self._known_of is not budgets:
             self._known_of, self._known = budgets, {}
             self._stepped = tuple(budget for budget in budgets if budget.steps)
-        key = (model.provider, model.provider_model, model.price.currency)
+        key = (model.provider, model.provider_model, model.price.currency, limit)
         known = self._known.get(key)
         if known is None:
-            known = self._known[key] = tuple(budget for budget in budgets if _counts(budget, model))
+            known = self._known[key] = tuple(budget for budget in budgets if _counts(budget, model, limit=limit))
         return known
 
     def _tightest(self, charges: Sequence[Charge]) -> Level | None:
@@ -202,8 +231,25 @@ class Paying:
         return tightest(self._purse.levels([(charge.budget, charge.subject) for charge in charges]))
 
 
-def _counts(budget: Budget, model: Model) -> bool:
-    return budget.counts(provider=model.provider, provider_model=model.provider_model, escalation=False) and (
+def short_of(shortage: Shortage) -> str:
+    """Why an escalation is not paid for, in a sentence."""
+    if shortage.budget.escalations_only and shortage.cause is Cause.EXHAUSTED:
+        return _LIMIT_REACHED
+    if shortage.cause is Cause.EXHAUSTED:
+        return f"{shortage.budget.shown} has too little left for it"
+    return f"this sidecar holds too little of {shortage.budget.shown}, and the ledger does not answer"
+
+
+def _limit_of(policy: Policy) -> str:
+    return "" if policy.escalation is None else policy.escalation.daily_limit
+
+
+def _counts(budget: Budget, model: Model, *, limit: str | None = None) -> bool:
+    if budget.escalations_only and budget.name != limit:
+        return False
+    return budget.counts(
+        provider=model.provider, provider_model=model.provider_model, escalation=limit is not None
+    ) and (
         # What has no price in its currency cannot be measured by it.
         budget.unit is not Unit.COST or budget.currency == model.price.currency
     )

@@ -52,7 +52,7 @@ class Serving(Generic[_Answer, _Chunk]):
 
     `total` is its one timer, entered before the first attempt. It ends at the policy's time, or earlier, where the
     caller is `hurried`. `subject` is the user as the ledger knows them, where a budget of each user asks. `reached` is
-    what budgets' steps say, None where none is reached.
+    what budgets' steps say, None where none is reached. `escalation` is the timer of a stronger model's answer.
     """
 
     form: Form[_Answer, _Chunk]
@@ -63,3 +63,4 @@ class Serving(Generic[_Answer, _Chunk]):
     hurried: bool
     subject: str = ""
     reached: Degradation | None = None
+    escalation: asyncio.Timeout | None = None

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
+from functools import reduce
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -11,9 +12,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from pointsman_api.v1 import decision_pb2, types_pb2
 from pointsman_sidecar.providers.outcomes import Outcome
 from pointsman_sidecar.quota.degrading import Level
-from pointsman_sidecar.routing.costs import Usage, cost
+from pointsman_sidecar.routing.costs import Usage, cost, total
 from pointsman_sidecar.routing.plan import Plan, Reason, Skipped, Step
-from pointsman_sidecar.routing.policy import Policy
+from pointsman_sidecar.routing.policy import Model, Policy
 
 REASONS: Mapping[Reason, decision_pb2.Reason.ValueType] = {
     Reason.DEFAULT: decision_pb2.REASON_DEFAULT,
@@ -24,6 +25,9 @@ REASONS: Mapping[Reason, decision_pb2.Reason.ValueType] = {
     Reason.FALLBACK: decision_pb2.REASON_FALLBACK,
     Reason.EJECTED: decision_pb2.REASON_EJECTED,
     Reason.QUOTA: decision_pb2.REASON_QUOTA,
+    Reason.INVALID_OUTPUT: decision_pb2.REASON_INVALID_OUTPUT,
+    Reason.REFUSAL: decision_pb2.REASON_REFUSAL,
+    Reason.TRUNCATION: decision_pb2.REASON_TRUNCATION,
 }
 OUTCOMES: Mapping[Outcome, decision_pb2.Outcome.ValueType] = {
     Outcome.SUCCEEDED: decision_pb2.OUTCOME_SUCCEEDED,
@@ -63,6 +67,10 @@ class Attempt:
     # The most tokens of an answer by the policy and the budgets' steps, and the budgets where it is theirs.
     cap: int | None = None
     capped_by: str = ""
+    # Why its answer was not used. And what was sent and came, while its answer is yet to be looked at.
+    unused: str = ""
+    sent: bytes = b""
+    answer: bytes = b""
 
     @property
     def charge(self) -> decision_pb2.Charge.ValueType:
@@ -72,6 +80,16 @@ class Attempt:
         if self.most is None or self.http_status:
             return decision_pb2.CHARGE_NONE
         return decision_pb2.CHARGE_UNKNOWN
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Escalated:
+    """What was found in the first answer, and what came of it: `done` where the stronger model's answer was used."""
+
+    cause: Reason
+    model: str
+    message: str
+    done: bool = False
 
 
 @dataclass(kw_only=True, slots=True)
@@ -90,23 +108,38 @@ class Progress:
     passed_over: list[Skipped] = field(default_factory=list)
     # The tightest of the budgets that count it, as it is when asked.
     quota: Callable[[], Level | None] | None = None
+    escalated: Escalated | None = None
 
     def took(self, attempt: Attempt) -> None:
         """This attempt's answer is the completion's."""
         self.answering, self.usage, self.changes = attempt.step, attempt.usage, attempt.changes
 
+    def spent(self) -> list[tuple[Model, Usage]]:
+        """The models whose answers are to be paid for, as far as their usage is known: the one that is used, first."""
+        if self.usage is None or self.answering is None:
+            return []
+        unused = [(each.step.model, each.usage) for each in self.attempts if each.unused and each.usage is not None]
+        return [(self.answering.model, self.usage), *unused]
+
     def cost(self) -> tuple[Decimal, str] | None:
         """Amount and currency of what the answer costs; None until its usage is known."""
-        if self.usage is None or self.answering is None:
+        spent = self.spent()
+        if not spent:
             return None
-        price = self.answering.model.price
-        return cost(self.usage, price), price.currency
+        currency = spent[0][0].price.currency
+        amounts = [cost(usage, model.price) for model, usage in spent if model.price.currency == currency]
+        return sum(amounts[1:], amounts[0]), currency
+
+    def all_usage(self) -> Usage | None:
+        """The tokens of the answer and of those that were not used; None until they are known."""
+        return reduce(total, (usage for _, usage in self.spent())) if self.usage is not None else None
 
 
 def decision(progress: Progress) -> decision_pb2.Decision:
     """What is decided so far. Before a model answers, the model is the plan's first."""
     step = progress.answering or progress.plan.steps[0]
     answered = progress.answering is not None
+    usage = progress.all_usage()
     return decision_pb2.Decision(
         id=progress.id,
         policy=decision_pb2.PolicyRef(
@@ -123,7 +156,7 @@ def decision(progress: Progress) -> decision_pb2.Decision:
         reason=REASONS[step.reason],
         message=_message(progress, step),
         attempts=[_attempt(attempt) for attempt in progress.attempts if attempt.outcome is not None],
-        usage=_usage(progress.usage) if progress.usage is not None else None,
+        usage=_usage(usage) if usage is not None else None,
         cost=_money(progress),
         changes=progress.changes,
         queued=_duration(progress.queued) if progress.queued is not None else None,
@@ -132,6 +165,13 @@ def decision(progress: Progress) -> decision_pb2.Decision:
             for each in (*progress.plan.skipped, *progress.passed_over)
         ],
         quota=_level(progress.quota()) if progress.quota is not None else None,
+        escalation=_escalation(progress.escalated) if progress.escalated is not None else None,
+    )
+
+
+def _escalation(escalated: Escalated) -> decision_pb2.Escalated:
+    return decision_pb2.Escalated(
+        cause=REASONS[escalated.cause], model=escalated.model, done=escalated.done, message=escalated.message
     )
 
 
@@ -175,6 +215,7 @@ def _attempt(attempt: Attempt) -> decision_pb2.Attempt:
         http_status=attempt.http_status,
         retry=attempt.retry,
         hedge=attempt.hedge,
+        unused=attempt.unused,
         charge=charge,
         usage=_usage(attempt.usage) if attempt.usage is not None else None,
         most=_usage(attempt.most) if attempt.most is not None and charge == decision_pb2.CHARGE_UNKNOWN else None,

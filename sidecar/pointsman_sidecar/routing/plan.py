@@ -25,6 +25,9 @@ class Reason(Enum):
     FALLBACK = auto()
     EJECTED = auto()
     QUOTA = auto()
+    INVALID_OUTPUT = auto()
+    REFUSAL = auto()
+    TRUNCATION = auto()
 
 
 class PlanError(Exception):

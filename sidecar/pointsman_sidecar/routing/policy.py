@@ -5,7 +5,7 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
-from enum import IntEnum, StrEnum, auto
+from enum import Enum, IntEnum, StrEnum, auto
 
 
 class Modality(StrEnum):
@@ -212,6 +212,23 @@ class Concurrency:
     queue: int
 
 
+class AnswerFault(Enum):
+    """What can be wrong with an answer, in the order in which it is looked for."""
+
+    REFUSAL = auto()
+    TRUNCATION = auto()
+    INVALID_OUTPUT = auto()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Escalation:
+    """When a stronger model answers in place of one that did; `daily_limit` names the budget that counts it, if any."""
+
+    model: str
+    on: frozenset[AnswerFault] = frozenset()
+    daily_limit: str = ""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Policy:
     """A whole policy in force. `max_output_tokens` of None leaves it to each model's own limit.
@@ -237,6 +254,7 @@ class Policy:
     circuit_breaker: CircuitBreaker | None = None
     hedging: Hedging | None = None
     concurrency: Concurrency | None = None
+    escalation: Escalation | None = None
 
     def named(self, name: str) -> Model | None:
         """The model that a request means by a name: the policy's own, else the cheapest that its provider calls so."""

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from pointsman_api.v1 import control_pb2 as control
 from pointsman_api.v1 import quota_pb2 as pb
 from pointsman_api.v1 import quota_pb2_grpc
-from pointsman_operator.compile import quota_of
+from pointsman_operator.compile import quotas_of
 from pointsman_operator.ledger.accounts import Account, AccountKey
 from pointsman_operator.ledger.windows import Window
 from pointsman_operator.push import ClaimedIdentity, Hub, HubMetrics
@@ -82,7 +82,7 @@ async def operating(
         clock=time.monotonic,
         fresh_session=lambda: next(sessions) + time.monotonic_ns(),
         metrics=LedgerMetrics(registry),
-        moved=lambda names: moved.update(map(quota_of, names)),
+        moved=lambda names: moved.update(quotas_of(names)),
     )
     binding = Binding(hub, now=time.time)
     service = QuotasService(

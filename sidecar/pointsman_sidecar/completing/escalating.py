@@ -1,0 +1,81 @@
+"""The first answer looked at before it is used, and a stronger model asked where something is wrong with it: once."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from pointsman_sidecar.completing.paying import Paying
+from pointsman_sidecar.completing.served import Serving
+from pointsman_sidecar.completing.trying import Call, Trying
+from pointsman_sidecar.contract.answers import looked_at
+from pointsman_sidecar.contract.decisions import Attempt, Escalated
+from pointsman_sidecar.resilience.health import Health
+from pointsman_sidecar.routing.escalation import Finding, concerned, escalated, finding
+from pointsman_sidecar.routing.plan import Step
+from pointsman_sidecar.routing.policy import Escalation
+
+_Result = TypeVar("_Result")
+
+
+class Escalating:
+    """Looks at answers."""
+
+    def __init__(self, *, trying: Trying, health: Health, paying: Paying, clock: Callable[[], float]) -> None:
+        self._trying = trying
+        self._health = health
+        self._paying = paying
+        self._clock = clock
+
+    async def whole(self, serving: Serving[Any, Any], answer: _Result, first: Attempt, call: Call[_Result]) -> _Result:
+        """The answer to use: the first, or the stronger model's. Where that gives none, the first is used after all."""
+        progress = serving.progress
+        sent, raw = first.sent, first.answer
+        first.sent = first.answer = b""
+        rule = concerned(progress.policy, serving.features, progress.plan, first.step.model)
+        found = None if rule is None else finding(rule, looked_at(raw, sent=sent))
+        if rule is None or found is None:
+            return answer
+        step = self._step(serving, rule, found, first)
+        if isinstance(step, str):
+            self._kept(serving, rule, found, first, why=step, result="suppressed")
+            return answer
+        quota = progress.quota
+        better = await self._trying.stronger(serving, step, call)
+        if isinstance(better, str):
+            progress.quota = quota
+            progress.took(first)
+            self._kept(serving, rule, found, first, why=better, result="failed")
+            return answer
+        content, second = better
+        first.unused = found.why
+        progress.took(second)
+        progress.escalated = Escalated(cause=found.reason, model=rule.model, message=step.message, done=True)
+        second.sent = second.answer = b""
+        serving.observation.escalation(found.reason, result="answered")
+        return content
+
+    def _step(self, serving: Serving[Any, Any], rule: Escalation, found: Finding, first: Attempt) -> Step | str:
+        """The call to make, or why it is not made."""
+        policy = serving.progress.policy
+        step = escalated(policy, serving.features, rule, found, first=first.step.model)
+        if isinstance(step, str):
+            return step
+        if not self._health.admits(policy, step.model, self._clock()):
+            return f"the circuit of {step.model.name} is open"
+        return self._paying.hindrance(serving, first.step.model, step.model) or step
+
+    def _kept(
+        self,
+        serving: Serving[Any, Any],
+        rule: Escalation,
+        found: Finding,
+        first: Attempt,
+        *,
+        why: str,
+        result: str,
+    ) -> None:
+        serving.progress.escalated = Escalated(
+            cause=found.reason,
+            model=rule.model,
+            message=f"{first.step.model.name} answered, but {found.why}; its answer is used all the same: {why}",
+        )
+        serving.observation.escalation(found.reason, result=result)
