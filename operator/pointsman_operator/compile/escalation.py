@@ -32,6 +32,7 @@ def escalation(policy: ModelRoutingPolicy) -> snapshot.Escalation | None:
     return snapshot.Escalation(
         model=said.model,
         on=sorted(_FAULTS[name] for name in said.on_answer),
+        confidence_below="" if said.confidence is None else said.confidence.below,
         daily_limit="" if said.daily_limit is None else limit_name(policy.metadata.key),
     )
 

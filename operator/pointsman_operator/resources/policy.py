@@ -117,10 +117,17 @@ class DailyLimit(Model):
     time_zone: str
 
 
+class Confidence(Model):
+    """How far an answer must be trusted, as a decimal string."""
+
+    below: str
+
+
 class Escalation(Model):
     """When a stronger model answers in place of a cheaper one."""
 
     model: str
+    confidence: Confidence | None = None
     on_answer: tuple[Literal["InvalidOutput", "Refusal", "Truncation"], ...] = Field(default=(), strict=False)
     daily_limit: DailyLimit | None = None
 

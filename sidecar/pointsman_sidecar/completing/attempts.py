@@ -12,14 +12,16 @@ from pointsman_sidecar.completing.relaying import readable, relay, stream_patien
 from pointsman_sidecar.completing.served import Serving, Sink
 from pointsman_sidecar.contract.decisions import Attempt, decision
 from pointsman_sidecar.contract.forms import Operation
+from pointsman_sidecar.contract.log_probabilities import with_log_probabilities, without_log_probabilities
 from pointsman_sidecar.control.in_force import InForce
 from pointsman_sidecar.providers.clients import ProviderClients
 from pointsman_sidecar.providers.outcomes import Outcome, ProviderFailure
 from pointsman_sidecar.resilience.breaker import Entry
 from pointsman_sidecar.resilience.health import Health
 from pointsman_sidecar.routing.capability import most_usage
+from pointsman_sidecar.routing.escalation import concerned
 from pointsman_sidecar.routing.plan import Step
-from pointsman_sidecar.routing.policy import Provider
+from pointsman_sidecar.routing.policy import Feature, Model, Provider
 from pointsman_sidecar.telemetry.observer import SeenAttempt
 
 _Answer = TypeVar("_Answer")
@@ -72,8 +74,9 @@ class Attempts:
                     connect_timeout=timeouts.connect,
                 )
             with readable():
-                answer = serving.form.read_answer(raw)
-            if serving.progress.policy.escalation is not None:
+                shown = without_log_probabilities(raw) if attempt.own_logprobs else raw
+                answer = serving.form.read_answer(shown)
+            if attempt.sent:
                 attempt.answer = raw
             attempt.usage = answer.usage
             return answer.content
@@ -213,13 +216,27 @@ def _blamed(serving: Serving[Any, Any], attempt: Attempt) -> Outcome | None:
 def _body(serving: Serving[Any, Any], attempt: Attempt, *, stream: bool) -> bytes:
     model, cap = attempt.step.model, attempt.cap
     sent = serving.form.provider_request(serving.features, model=model, policy_cap=cap, stream=stream)
-    attempt.changes = sent.changes
-    if serving.progress.policy.escalation is not None and not stream:
+    if not stream and _is_looked_at(serving, model):
+        attempt.own_logprobs = _judged_by_logprobs(serving, model)
+        sent = with_log_probabilities(sent) if attempt.own_logprobs else sent
         attempt.sent = sent.body
+    attempt.changes = sent.changes
     if attempt.capped_by:
         attempt.changes = tuple(_said_by(each, attempt) for each in sent.changes)
     attempt.most = most_usage(model, serving.features, policy_cap=cap)
     return sent.body
+
+
+def _is_looked_at(serving: Serving[Any, Any], model: Model) -> bool:
+    progress = serving.progress
+    return concerned(progress.policy, serving.features, progress.plan, model) is not None
+
+
+def _judged_by_logprobs(serving: Serving[Any, Any], model: Model) -> bool:
+    """Whether log-probabilities are to be asked for, which the app does not ask for."""
+    rule = serving.progress.policy.escalation
+    judges = rule is not None and rule.confidence_below is not None
+    return judges and Feature.LOGPROBS in model.features and Feature.LOGPROBS not in serving.features.needs
 
 
 def _said_by(change: decision_pb2.Change, attempt: Attempt) -> decision_pb2.Change:

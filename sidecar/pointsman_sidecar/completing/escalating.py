@@ -9,7 +9,7 @@ from pointsman_sidecar.completing.trying import Call, Trying
 from pointsman_sidecar.contract.answers import looked_at
 from pointsman_sidecar.contract.decisions import Attempt, Escalated
 from pointsman_sidecar.resilience.health import Health
-from pointsman_sidecar.routing.escalation import Finding, concerned, escalated, finding
+from pointsman_sidecar.routing.escalation import Finding, concerned, escalated, finding, least_confidence
 from pointsman_sidecar.routing.plan import Step
 from pointsman_sidecar.routing.policy import Escalation
 
@@ -31,8 +31,12 @@ class Escalating:
         sent, raw = first.sent, first.answer
         first.sent = first.answer = b""
         rule = concerned(progress.policy, serving.features, progress.plan, first.step.model)
-        found = None if rule is None else finding(rule, looked_at(raw, sent=sent))
-        if rule is None or found is None:
+        if rule is None:
+            return answer
+        answers = looked_at(raw, sent=sent, judges=rule.confidence_below is not None)
+        first.confidence = least_confidence(answers)
+        found = finding(rule, answers)
+        if found is None:
             return answer
         step = self._step(serving, rule, found, first)
         if isinstance(step, str):

@@ -3,10 +3,13 @@
 The same for each door: whatever form a request has, its call and the answer to it are OpenAI's chat completion.
 """
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
+from pointsman_sidecar.confidence import Judged, judge
 from pointsman_sidecar.contract import json
 from pointsman_sidecar.contract.json_schemas import mismatch
 from pointsman_sidecar.routing.escalation import Answer, Ending
@@ -19,7 +22,17 @@ class _Format(msgspec.Struct):
     json_schema: dict[str, Any] | None = None
 
 
+class _Part(msgspec.Struct):
+    text: str | None = None
+
+
+class _Said(msgspec.Struct):
+    role: str = ""
+    content: str | list[str | _Part] | None = None
+
+
 class _Call(msgspec.Struct):
+    messages: list[_Said] = []
     response_format: _Format | None = None
 
 
@@ -30,9 +43,18 @@ class _Message(msgspec.Struct):
     function_call: msgspec.Raw = msgspec.Raw()
 
 
+class _Token(msgspec.Struct):
+    logprob: float = 0.0
+
+
+class _Logprobs(msgspec.Struct):
+    content: list[_Token] | None = None
+
+
 class _Choice(msgspec.Struct):
     message: _Message
     finish_reason: str | None = None
+    logprobs: _Logprobs | None = None
 
 
 class _Answer(msgspec.Struct):
@@ -41,31 +63,59 @@ class _Answer(msgspec.Struct):
 
 _call = msgspec.json.Decoder(_Call)
 _answer = msgspec.json.Decoder(_Answer)
+_JSON = frozenset({"json_object", "json_schema"})
 _SILENT = frozenset({b"", b"null", b"[]"})
 
 
-def looked_at(raw: bytes, *, sent: bytes) -> tuple[Answer, ...]:
-    """The answers in what came for what was sent; none where they cannot be made out, and are used as they are."""
+def looked_at(raw: bytes, *, sent: bytes, judges: bool) -> tuple[Answer, ...]:
+    """The answers in what came for what was sent; none where they cannot be made out, and are used as they are.
+
+    Where it `judges`, it says how far each can be trusted.
+    """
     try:
         choices = _answer.decode(raw).choices
-        wanted = _call.decode(sent).response_format
+        call = _call.decode(sent)
     except (msgspec.DecodeError, ValueError, RecursionError):
         return ()
-    return tuple(
-        Answer(
-            text=choice.message.content or "",
-            ending=_ENDINGS.get(choice.finish_reason or "", Ending.COMPLETE),
-            refuses=bool(choice.message.refusal),
-            calls=bytes(choice.message.tool_calls) not in _SILENT or bytes(choice.message.function_call) not in _SILENT,
-            wrong_json=_wrong(choice.message.content or "", wanted),
-        )
-        for choice in choices
+    prompt = _asked(call.messages) if judges else ""
+    return tuple(_looked_at(choice, call.response_format, prompt=prompt, judges=judges) for choice in choices)
+
+
+def _looked_at(choice: _Choice, wanted: _Format | None, *, prompt: str, judges: bool) -> Answer:
+    message, text = choice.message, choice.message.content or ""
+    answer = Answer(
+        text=text,
+        ending=_ENDINGS.get(choice.finish_reason or "", Ending.COMPLETE),
+        refuses=bool(message.refusal),
+        calls=bytes(message.tool_calls) not in _SILENT or bytes(message.function_call) not in _SILENT,
+        wrong_json=_wrong(text, wanted),
     )
+    if not judges or (answer.calls and not text):
+        # Nothing is said that could be judged.
+        return answer
+    tokens = choice.logprobs.content if choice.logprobs is not None else None
+    judged = Judged(
+        prompt=prompt,
+        response=text,
+        finish_reason=choice.finish_reason or "",
+        logprobs=[token.logprob for token in tokens] if tokens else None,
+        valid_json=None if wanted is None or wanted.type not in _JSON else not answer.wrong_json,
+        refused=answer.refuses,
+    )
+    return replace(answer, confidence=judge(judged).value)
+
+
+def _asked(messages: Sequence[_Said]) -> str:
+    """What the user said last."""
+    content = next((each.content for each in reversed(messages) if each.role == "user"), None)
+    if content is None or isinstance(content, str):
+        return content or ""
+    return "\n".join(part if isinstance(part, str) else part.text or "" for part in content)
 
 
 def _wrong(text: str, wanted: _Format | None) -> str:
     """What is wrong with a text as the JSON that was asked for, in words that hold nothing of it."""
-    if wanted is None or wanted.type not in {"json_object", "json_schema"}:
+    if wanted is None or wanted.type not in _JSON:
         return ""
     try:
         value = json.decode(text.encode(errors="replace"))

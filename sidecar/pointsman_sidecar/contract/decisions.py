@@ -25,6 +25,7 @@ REASONS: Mapping[Reason, decision_pb2.Reason.ValueType] = {
     Reason.FALLBACK: decision_pb2.REASON_FALLBACK,
     Reason.EJECTED: decision_pb2.REASON_EJECTED,
     Reason.QUOTA: decision_pb2.REASON_QUOTA,
+    Reason.CONFIDENCE: decision_pb2.REASON_CONFIDENCE,
     Reason.INVALID_OUTPUT: decision_pb2.REASON_INVALID_OUTPUT,
     Reason.REFUSAL: decision_pb2.REASON_REFUSAL,
     Reason.TRUNCATION: decision_pb2.REASON_TRUNCATION,
@@ -67,8 +68,11 @@ class Attempt:
     # The most tokens of an answer by the policy and the budgets' steps, and the budgets where it is theirs.
     cap: int | None = None
     capped_by: str = ""
-    # Why its answer was not used. And what was sent and came, while its answer is yet to be looked at.
+    # How far its answer can be trusted, None where it was not judged, and why it was not used. And what was sent and came, while its answer is yet to be looked at.
+    confidence: float | None = None
     unused: str = ""
+    # Whether log-probabilities were asked for that the app did not ask for.
+    own_logprobs: bool = False
     sent: bytes = b""
     answer: bytes = b""
 
@@ -215,6 +219,7 @@ def _attempt(attempt: Attempt) -> decision_pb2.Attempt:
         http_status=attempt.http_status,
         retry=attempt.retry,
         hedge=attempt.hedge,
+        confidence=attempt.confidence,
         unused=attempt.unused,
         charge=charge,
         usage=_usage(attempt.usage) if attempt.usage is not None else None,

@@ -18,7 +18,7 @@ _REASONS = {
     AnswerFault.REFUSAL: Reason.REFUSAL,
     AnswerFault.TRUNCATION: Reason.TRUNCATION,
 }
-ESCALATED = frozenset(_REASONS.values())
+ESCALATED = frozenset({*_REASONS.values(), Reason.CONFIDENCE})
 """The reasons of steps that are escalations."""
 
 
@@ -39,6 +39,7 @@ class Answer:
 
     `wrong_json` is what is wrong with it as the JSON that was asked for, empty where nothing is. `refuses` says that
     the model used the API's own field for refusals, `calls` that it calls tools and need say nothing.
+    `confidence` is None where it was not judged.
     """
 
     text: str
@@ -46,6 +47,7 @@ class Answer:
     refuses: bool = False
     calls: bool = False
     wrong_json: str = ""
+    confidence: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,12 +73,24 @@ def concerned(policy: Policy, features: Features, plan: Plan, answered: Model) -
 
 
 def finding(rule: Escalation, answers: Sequence[Answer]) -> Finding | None:
-    """What is wrong with the answers to one request, as far as the rule looks for it; None where nothing is."""
+    """What is wrong with the answers to one request, as far as the rule looks for it; None where nothing is.
+
+    What is plain to see comes first, confidence last.
+    """
     for fault, seen in ((fault, _SEEN[fault]) for fault in AnswerFault if fault in rule.on):
         for answer in answers:
             if why := seen(answer):
                 return Finding(reason=_REASONS[fault], why=why)
+    confidence = least_confidence(answers)
+    if confidence is not None and rule.confidence_below is not None and confidence < rule.confidence_below:
+        why = f"the confidence in its answer is {confidence:.2f}, below {rule.confidence_below:g}"
+        return Finding(reason=Reason.CONFIDENCE, why=why)
     return None
+
+
+def least_confidence(answers: Sequence[Answer]) -> float | None:
+    """How far the answers can be trusted, by the one that can least; None where none was judged."""
+    return min((each.confidence for each in answers if each.confidence is not None), default=None)
 
 
 def escalated(policy: Policy, features: Features, rule: Escalation, found: Finding, *, first: Model) -> Step | str:

@@ -25,6 +25,7 @@ class Reason(Enum):
     FALLBACK = auto()
     EJECTED = auto()
     QUOTA = auto()
+    CONFIDENCE = auto()
     INVALID_OUTPUT = auto()
     REFUSAL = auto()
     TRUNCATION = auto()

@@ -222,9 +222,13 @@ class AnswerFault(Enum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Escalation:
-    """When a stronger model answers in place of one that did; `daily_limit` names the budget that counts it, if any."""
+    """When a stronger model answers in place of one that did; `daily_limit` names the budget that counts it, if any.
+
+    `confidence_below` of None does not look at confidence.
+    """
 
     model: str
+    confidence_below: float | None = None
     on: frozenset[AnswerFault] = frozenset()
     daily_limit: str = ""
 

@@ -280,3 +280,86 @@ async def test_where_a_budget_has_too_little_left_for_the_stronger_model_the_fir
     assert by(answer) == MINI
     assert answer.decision.escalation.message.endswith("TokenQuota shop/month has too little left for it")
     assert not answer.decision.HasField("quota")
+
+
+def confident(stub: StubProvider, below: str, **fields: Any) -> snapshot_pb2.Snapshot:
+    """The policy, with an escalation below this confidence."""
+    rule = snapshot_pb2.Escalation(model="flagship", confidence_below=below)
+    return snapshot(base_url=stub.base_url, escalation=rule, **{"fallbacks": (), **fields})
+
+
+async def test_an_answer_that_is_trusted_too_little_is_asked_for_again(stub: StubProvider, sidecar: Sidecar) -> None:
+    sidecar.apply(confident(stub, "1"))
+
+    response = await sidecar.app.Complete(ask())
+
+    first, second = response.decision.attempts
+    assert by(response) == FLAGSHIP
+    assert response.decision.reason == decision_pb2.REASON_CONFIDENCE
+    assert first.HasField("confidence")
+    assert first.unused == f"the confidence in its answer is {first.confidence:.2f}, below 1"
+    # There is no stronger model: whatever is thought of its answer, it is used.
+    assert not second.HasField("confidence")
+    assert [bool(each.body.get("logprobs")) for each in stub.requests] == [True, False]
+
+
+async def test_an_answer_that_is_trusted_far_enough_is_used_and_the_decision_says_how_far(
+    stub: StubProvider, sidecar: Sidecar
+) -> None:
+    sidecar.apply(confident(stub, "0.01"))
+
+    response = await sidecar.app.Complete(ask())
+
+    assert by(response) == MINI
+    assert 0.01 <= response.decision.attempts[0].confidence <= 1
+    assert not response.decision.HasField("escalation")
+
+
+async def test_log_probabilities_that_the_app_did_not_ask_for_are_asked_for_and_taken_out_again(
+    stub: StubProvider, sidecar: Sidecar
+) -> None:
+    sidecar.apply(confident(stub, "0.01"))
+
+    quiet = await sidecar.app.Complete(ask())
+    curious = await sidecar.app.Complete(ask(sampling=completions_pb2.SamplingParameters(logprobs=True)))
+
+    assert [each.body["logprobs"] for each in stub.requests] == [True, True]
+    assert not quiet.choices[0].logprobs
+    assert curious.choices[0].logprobs
+    assert [(each.field, each.sent) for each in quiet.decision.changes] == [("logprobs", "true")]
+    assert not curious.decision.changes
+
+
+async def test_a_model_that_gives_no_log_probabilities_is_not_asked_for_them(
+    stub: StubProvider, sidecar: Sidecar
+) -> None:
+    cheap = mini()
+    cheap.features.remove(types_pb2.FEATURE_LOGPROBS)
+    sidecar.apply(confident(stub, "0.01", models=[cheap, flagship()]))
+
+    response = await sidecar.app.Complete(ask())
+
+    assert "logprobs" not in stub.requests[0].body
+    assert response.decision.attempts[0].HasField("confidence")
+
+
+@pytest.mark.parametrize("asked", [False, True])
+async def test_over_http_an_answer_is_as_the_provider_gives_it_where_nobody_judges(
+    stub: StubProvider, sidecar: Sidecar, asked: bool
+) -> None:
+    wanted: dict[str, Any] = {"model": "auto", "messages": [{"role": "user", "content": "Why?"}]}
+    if asked:
+        wanted["logprobs"] = True
+    bodies = []
+    for content in (snapshot(base_url=stub.base_url), confident(stub, "0.01")):
+        sidecar.apply(content)
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(f"{sidecar.http_url}/chat/completions", json=wanted) as response,
+        ):
+            bodies.append(json.loads(await response.read()))
+
+    plain, judged = bodies
+    assert (plain["choices"][0]["logprobs"] is not None) is asked
+    assert judged["choices"] == plain["choices"]
+    assert list(judged) == list(plain)
