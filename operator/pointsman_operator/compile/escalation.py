@@ -18,6 +18,14 @@ _FAULTS = {
     "Truncation": snapshot.ANSWER_FAULT_TRUNCATION,
 }
 
+_WHEN_STREAMING = {
+    "Off": snapshot.WHEN_STREAMING_UNSPECIFIED,
+    "FirstTokens": snapshot.WHEN_STREAMING_FIRST_TOKENS,
+    "Buffer": snapshot.WHEN_STREAMING_BUFFER,
+    "BufferAll": snapshot.WHEN_STREAMING_BUFFER_ALL,
+}
+_BUFFER_TOKENS = 256
+
 
 def limit_name(key: Key) -> str:
     """What the ledger calls the budget of a policy's escalations."""
@@ -32,6 +40,8 @@ def escalation(policy: ModelRoutingPolicy) -> snapshot.Escalation | None:
     return snapshot.Escalation(
         model=said.model,
         on=sorted(_FAULTS[name] for name in said.on_answer),
+        when_streaming=_WHEN_STREAMING[said.when_streaming],
+        buffer_tokens=(said.buffer_tokens or _BUFFER_TOKENS) if said.when_streaming == "Buffer" else 0,
         confidence_below="" if said.confidence is None else said.confidence.below,
         daily_limit="" if said.daily_limit is None else limit_name(policy.metadata.key),
     )

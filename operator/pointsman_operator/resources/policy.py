@@ -129,6 +129,8 @@ class Escalation(Model):
     model: str
     confidence: Confidence | None = None
     on_answer: tuple[Literal["InvalidOutput", "Refusal", "Truncation"], ...] = Field(default=(), strict=False)
+    when_streaming: Literal["Off", "FirstTokens", "Buffer", "BufferAll"] = "Off"
+    buffer_tokens: int | None = None
     daily_limit: DailyLimit | None = None
 
 

@@ -22,6 +22,7 @@ from pointsman_sidecar.contract.forms import Form
 from pointsman_sidecar.control.in_force import InForce
 from pointsman_sidecar.providers.clients import ProviderClients
 from pointsman_sidecar.resilience.health import Health
+from pointsman_sidecar.routing.escalation import Finding
 from pointsman_sidecar.routing.plan import Ejected, PlanError
 from pointsman_sidecar.routing.policy import Model, Policy
 from pointsman_sidecar.spending.purse import Purse
@@ -86,11 +87,14 @@ class Completions:
         with self._serving(form, caller) as serving:
             async with serving.total, self._limiter.turn(serving):
                 await self._begin(serving)
-                await self._trying.answer(
-                    serving,
-                    lambda attempt, gate: self._attempts.streamed(serving, attempt, gate, sink=sink),
-                    streams=True,
-                )
+
+                async def stronger(attempt: Attempt, found: Finding) -> bool:
+                    return await self._escalating.streamed(serving, attempt, found, call)
+
+                def call(attempt: Attempt, gate: Gate) -> Coroutine[Any, Any, None]:
+                    return self._attempts.streamed(serving, attempt, gate, sink=sink, stronger=stronger)
+
+                await self._trying.answer(serving, call, streams=True)
                 await sink.finished(decision(serving.progress))
 
     def explain(self, form: Form[Any, Any]) -> completions_pb2.ExplainResponse:

@@ -8,6 +8,7 @@ from pointsman_sidecar.completing.served import Serving
 from pointsman_sidecar.completing.trying import Call, Trying
 from pointsman_sidecar.contract.answers import looked_at
 from pointsman_sidecar.contract.decisions import Attempt, Escalated
+from pointsman_sidecar.providers.outcomes import Outcome
 from pointsman_sidecar.resilience.health import Health
 from pointsman_sidecar.routing.escalation import Finding, concerned, escalated, finding, least_confidence
 from pointsman_sidecar.routing.plan import Step
@@ -42,20 +43,59 @@ class Escalating:
         if isinstance(step, str):
             self._kept(serving, rule, found, first, why=step, result="suppressed")
             return answer
-        quota = progress.quota
-        better = await self._trying.stronger(serving, step, call)
-        if isinstance(better, str):
-            progress.quota = quota
-            progress.took(first)
-            self._kept(serving, rule, found, first, why=better, result="failed")
+        better = await self._better(serving, rule, found, step, first, call, streams=False)
+        if better is None:
             return answer
         content, second = better
-        first.unused = found.why
-        progress.took(second)
-        progress.escalated = Escalated(cause=found.reason, model=rule.model, message=step.message, done=True)
         second.sent = second.answer = b""
-        serving.observation.escalation(found.reason, result="answered")
         return content
+
+    async def streamed(self, serving: Serving[Any, Any], first: Attempt, found: Finding, call: Call[None]) -> bool:
+        """Stream the stronger model's answer in place of one that is held back, and say whether there was one.
+
+        Raises:
+            CompletionError: it stopped in the middle.
+        """
+        rule = serving.progress.policy.escalation
+        if rule is None:
+            return False
+        step = self._step(serving, rule, found, first)
+        if isinstance(step, str):
+            self._kept(serving, rule, found, first, why=step, result="suppressed")
+            return False
+        return await self._better(serving, rule, found, step, first, call, streams=True) is not None
+
+    async def _better(
+        self,
+        serving: Serving[Any, Any],
+        rule: Escalation,
+        found: Finding,
+        step: Step,
+        first: Attempt,
+        call: Call[_Result],
+        *,
+        streams: bool,
+    ) -> tuple[_Result, Attempt] | None:
+        """The stronger model's answer. What a stream's decision says of it is said first, and taken back if it fails."""
+        progress = serving.progress
+        quota, outcome = progress.quota, first.outcome
+        first.outcome, first.unused = Outcome.SUCCEEDED, found.why
+        first.latency = first.latency or self._clock() - first.began
+        progress.escalated = Escalated(cause=found.reason, model=rule.model, message=step.message, done=True)
+        better = await self._trying.stronger(serving, step, call, streams=streams)
+        if isinstance(better, str):
+            progress.quota = quota
+            first.outcome, first.unused = outcome, ""
+            if streams:
+                # It goes on.
+                first.latency = 0.0
+            else:
+                progress.took(first)
+            self._kept(serving, rule, found, first, why=better, result="failed")
+            return None
+        progress.took(better[1])
+        serving.observation.escalation(found.reason, result="answered")
+        return better
 
     def _step(self, serving: Serving[Any, Any], rule: Escalation, found: Finding, first: Attempt) -> Step | str:
         """The call to make, or why it is not made."""

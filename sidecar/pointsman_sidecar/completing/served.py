@@ -17,6 +17,13 @@ _Chunk = TypeVar("_Chunk")
 _Chunk_contra = TypeVar("_Chunk_contra", contravariant=True)
 
 
+class Chunks(Protocol[_Chunk_contra]):
+    """Where pieces of a stream go."""
+
+    async def chunk(self, chunk: _Chunk_contra) -> None:
+        """More of the answer."""
+
+
 class Sink(Protocol[_Chunk_contra]):
     """Where a stream goes. A method that waits holds the provider's stream back."""
 

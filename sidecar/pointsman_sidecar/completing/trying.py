@@ -35,19 +35,27 @@ class Trying:
         self._random = random
 
     async def stronger(
-        self, serving: Serving[Any, Any], step: Step, call: Call[_Result]
+        self, serving: Serving[Any, Any], step: Step, call: Call[_Result], *, streams: bool
     ) -> tuple[_Result, Attempt] | str:
-        """The whole answer of a model that is asked in place of one that answered, or a sentence why there is none."""
+        """The answer of a model that is asked in place of one that answered, or a sentence why there is none.
+
+        Raises:
+            CompletionError: it stopped in the middle of a stream.
+        """
         left = (serving.total.when() or 0.0) - asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(max(0.0, left * (1 - _KEPT_BACK))) as serving.escalation:
-                return await self._repeated(serving, step, call, [], streams=False, has_fallback=True)
+                return await self._repeated(serving, step, call, [], streams=streams, has_fallback=True)
         except ProviderFailure as failure:
+            if failure.outcome is Outcome.CUT:
+                raise no_answer([(step, failure)], decision=decision(serving.progress)) from failure
             return f"{step.model.name} did not answer ({failure})"
         except ShortError as error:
             return short_of(error.shortage)
         except TimeoutError:
             return f"{step.model.name} did not answer in the time that was left"
+        finally:
+            serving.escalation = None
 
     async def answer(
         self, serving: Serving[Any, Any], call: Call[_Result], *, streams: bool
@@ -82,7 +90,8 @@ class Trying:
                     ) from error
                 steps = deque(progress.plan.steps)
             else:
-                progress.took(attempt)
+                if not attempt.unused:
+                    progress.took(attempt)
                 return result, attempt
             if not steps and not stretched and all(each.outcome is Outcome.TOO_LARGE for _, each in failures):
                 stretched = True

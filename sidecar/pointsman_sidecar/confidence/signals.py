@@ -153,13 +153,13 @@ def _question(prompt: excerpts.Excerpt, numbers: Given, question: Asked) -> Sign
 def _uses_percent(reckoned: Reckoning) -> bool:
     equations = (*reckoned.equations, *reckoned.annotated)
     return any(
-        each.left.has_percent or any(number == 100 or 0 < number < 2 and number != 1 for number in each.left.numbers)  # noqa: PLR2004
+        each.left.has_percent or any(number == 100 or (0 < number < 2 and number != 1) for number in each.left.numbers)  # noqa: PLR2004
         for each in equations
     )
 
 
 def _near(one: float, other: float) -> bool:
-    return abs(one - other) <= 1e-6 * max(1.0, abs(one), abs(other))  # noqa: PLR2004 - what floats lose
+    return abs(one - other) <= 1e-6 * max(1.0, abs(one), abs(other))
 
 
 def _log(count: float) -> float:

@@ -4,7 +4,7 @@ The same for each door: whatever form a request has, its call and the answer to 
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -103,6 +103,98 @@ def _looked_at(choice: _Choice, wanted: _Format | None, *, prompt: str, judges: 
         refused=answer.refuses,
     )
     return replace(answer, confidence=judge(judged).value)
+
+
+class _Delta(msgspec.Struct):
+    content: str | None = None
+    refusal: str | None = None
+    tool_calls: msgspec.Raw = msgspec.Raw()
+    function_call: msgspec.Raw = msgspec.Raw()
+
+
+class _Piece(msgspec.Struct):
+    index: int | None = 0
+    delta: _Delta | None = None
+    finish_reason: str | None = None
+    logprobs: _Logprobs | None = None
+
+
+class _Chunk(msgspec.Struct):
+    choices: list[_Piece]
+
+
+_chunk = msgspec.json.Decoder(_Chunk)
+
+
+@dataclass(slots=True)
+class _Growing:
+    texts: list[str] = field(default_factory=list)
+    size: int = 0
+    refuses: bool = False
+    calls: bool = False
+    finish_reason: str | None = None
+    logprobs: list[_Token] = field(default_factory=list)
+
+
+class Gathered:
+    """What is seen of a stream so far."""
+
+    def __init__(self) -> None:
+        self.tokens = 0
+        """How many pieces held something of an answer, which is a token each or more."""
+        self._answers: dict[int, _Growing] = {}
+
+    @property
+    def least_text(self) -> int:
+        """How many characters there are of the answer of which there are fewest."""
+        return min((each.size for each in self._answers.values()), default=0)
+
+    def feed(self, raw: bytes) -> None:
+        """See one piece; one that cannot be made out tells nothing."""
+        try:
+            choices = _chunk.decode(raw).choices
+        except (msgspec.DecodeError, ValueError, RecursionError):
+            return
+        for piece in choices:
+            self._feed(piece, piece.delta or _Delta())
+
+    def _feed(self, piece: _Piece, delta: _Delta) -> None:
+        answer = self._answers.setdefault(piece.index or 0, _Growing())
+        calls = bytes(delta.tool_calls) not in _SILENT or bytes(delta.function_call) not in _SILENT
+        answer.calls |= calls
+        answer.refuses |= bool(delta.refusal)
+        if delta.content:
+            answer.texts.append(delta.content)
+            answer.size += len(delta.content)
+        if piece.logprobs is not None:
+            answer.logprobs += piece.logprobs.content or ()
+        answer.finish_reason = piece.finish_reason or answer.finish_reason
+        self.tokens += bool(delta.content or delta.refusal or calls)
+
+    def answers(self, *, sent: bytes, judges: bool) -> tuple[Answer, ...]:
+        """The answers so far. Only of one that has ended it is said how far it can be trusted, and whether it is JSON."""
+        try:
+            call = _call.decode(sent)
+        except (msgspec.DecodeError, ValueError, RecursionError):
+            return ()
+        prompt = _asked(call.messages) if judges else ""
+        return tuple(_so_far(each, call.response_format, prompt, judges) for each in self._answers.values())
+
+
+def _so_far(answer: _Growing, wanted: _Format | None, prompt: str, judges: bool) -> Answer:  # noqa: FBT001 - private
+    text = "".join(answer.texts)
+    if answer.finish_reason is None:
+        return Answer(text=text, ending=None, refuses=answer.refuses, calls=answer.calls)
+    choice = _Choice(
+        message=_Message(
+            content=text,
+            refusal="yes" if answer.refuses else None,
+            tool_calls=msgspec.Raw(b"[{}]" if answer.calls else b""),
+        ),
+        finish_reason=answer.finish_reason,
+        logprobs=_Logprobs(content=answer.logprobs or None),
+    )
+    return _looked_at(choice, wanted, prompt=prompt, judges=judges)
 
 
 def _asked(messages: Sequence[_Said]) -> str:

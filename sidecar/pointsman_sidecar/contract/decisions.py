@@ -59,6 +59,7 @@ class Attempt:
     hedge: bool = False
     outcome: Outcome | None = None
     message: str = ""
+    began: float = 0.0
     latency: float = 0.0
     time_to_first_token: float | None = None
     http_status: int = 0

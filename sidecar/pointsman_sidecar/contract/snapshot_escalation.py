@@ -4,12 +4,19 @@ from decimal import Decimal, InvalidOperation
 
 from pointsman_api.v1 import snapshot_pb2
 from pointsman_sidecar.contract.rejections import SnapshotRejectedError
-from pointsman_sidecar.routing.policy import AnswerFault, Escalation
+from pointsman_sidecar.routing.policy import AnswerFault, Escalation, WhenStreaming
 
 _FAULTS = {
     snapshot_pb2.ANSWER_FAULT_INVALID_OUTPUT: AnswerFault.INVALID_OUTPUT,
     snapshot_pb2.ANSWER_FAULT_REFUSAL: AnswerFault.REFUSAL,
     snapshot_pb2.ANSWER_FAULT_TRUNCATION: AnswerFault.TRUNCATION,
+}
+
+_WHEN_STREAMING = {
+    snapshot_pb2.WHEN_STREAMING_UNSPECIFIED: WhenStreaming.OFF,
+    snapshot_pb2.WHEN_STREAMING_FIRST_TOKENS: WhenStreaming.FIRST_TOKENS,
+    snapshot_pb2.WHEN_STREAMING_BUFFER: WhenStreaming.BUFFER,
+    snapshot_pb2.WHEN_STREAMING_BUFFER_ALL: WhenStreaming.BUFFER_ALL,
 }
 
 
@@ -18,14 +25,18 @@ def escalation(snapshot: snapshot_pb2.Snapshot) -> Escalation | None:
     if not snapshot.HasField("escalation"):
         return None
     said = snapshot.escalation
-    for fault in said.on:
-        if fault not in _FAULTS:
-            raise SnapshotRejectedError(f"escalation holds a value that this sidecar does not know ({fault})")
+    unknown: list[int] = [fault for fault in said.on if fault not in _FAULTS]
+    if said.when_streaming not in _WHEN_STREAMING:
+        unknown.append(said.when_streaming)
+    if unknown:
+        raise SnapshotRejectedError(f"escalation holds a value that this sidecar does not know ({unknown[0]})")
     return Escalation(
         model=said.model,
         confidence_below=_share(said.confidence_below) if said.confidence_below else None,
         on=frozenset(_FAULTS[fault] for fault in said.on),
         daily_limit=said.daily_limit,
+        when_streaming=_WHEN_STREAMING[said.when_streaming],
+        buffer_tokens=said.buffer_tokens,
     )
 
 

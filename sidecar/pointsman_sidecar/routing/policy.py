@@ -220,6 +220,15 @@ class AnswerFault(Enum):
     INVALID_OUTPUT = auto()
 
 
+class WhenStreaming(Enum):
+    """How much of a stream is held back before it is sent on."""
+
+    OFF = auto()
+    FIRST_TOKENS = auto()
+    BUFFER = auto()
+    BUFFER_ALL = auto()
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Escalation:
     """When a stronger model answers in place of one that did; `daily_limit` names the budget that counts it, if any.
@@ -231,6 +240,8 @@ class Escalation:
     confidence_below: float | None = None
     on: frozenset[AnswerFault] = frozenset()
     daily_limit: str = ""
+    when_streaming: WhenStreaming = WhenStreaming.OFF
+    buffer_tokens: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

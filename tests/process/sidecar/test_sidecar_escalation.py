@@ -9,7 +9,7 @@ import pytest
 from pointsman_api.v1 import completions_pb2, decision_pb2, quota_pb2, snapshot_pb2, types_pb2
 from pointsman_stub import Fault, StubProvider
 from process.sidecar.test_sidecar_quotas import running
-from support.answers import outcomes
+from support.answers import outcomes, streamed, text_of
 from support.completions import ask
 from support.ledgers import FakeLedger, budget
 from support.sidecars import Sidecar, sample
@@ -363,3 +363,171 @@ async def test_over_http_an_answer_is_as_the_provider_gives_it_where_nobody_judg
     assert (plain["choices"][0]["logprobs"] is not None) is asked
     assert judged["choices"] == plain["choices"]
     assert list(judged) == list(plain)
+
+
+FIRST, BUFFER, ALL = (
+    snapshot_pb2.WHEN_STREAMING_FIRST_TOKENS,
+    snapshot_pb2.WHEN_STREAMING_BUFFER,
+    snapshot_pb2.WHEN_STREAMING_BUFFER_ALL,
+)
+
+
+def holding(
+    stub: StubProvider,
+    how: snapshot_pb2.WhenStreaming.ValueType,
+    *,
+    tokens: int = 0,
+    below: str = "",
+    on: tuple[snapshot_pb2.AnswerFault.ValueType, ...] = FAULTS,
+    **fields: Any,
+) -> snapshot_pb2.Snapshot:
+    """The policy, with an escalation that looks at streams."""
+    rule = snapshot_pb2.Escalation(
+        model="flagship", on=on, when_streaming=how, buffer_tokens=tokens, confidence_below=below
+    )
+    return snapshot(base_url=stub.base_url, escalation=rule, **{"fallbacks": (), **fields})
+
+
+async def test_a_stream_that_is_held_back_whole_is_replaced_before_anything_of_it_is_sent(
+    stub: StubProvider, sidecar: Sidecar
+) -> None:
+    stub.set_faults(Fault(model=MINI, odd="filtered"))
+    sidecar.apply(holding(stub, ALL))
+
+    received, error = await streamed(sidecar.app.CompleteStream(ask()))
+
+    assert error is None
+    assert text_of(received).startswith(f"[{FLAGSHIP}] ")
+    started, finished = received[0].started, received[-1].finished
+    assert (started.model, started.reason) == ("flagship", decision_pb2.REASON_REFUSAL)
+    assert started.attempts[0].unused == "its provider took the answer out"
+    assert outcomes(finished) == [("mini", "SUCCEEDED"), ("flagship", "SUCCEEDED")]
+    first, second = finished.attempts
+    assert finished.usage.output_tokens == first.usage.output_tokens + second.usage.output_tokens
+    assert finished.escalation.done
+    assert escalations(sidecar, "refusal", "answered") == 1
+
+
+@pytest.mark.parametrize(
+    ("how", "tokens"), [pytest.param(FIRST, 0, id="FirstTokens"), pytest.param(BUFFER, 4, id="Buffer")]
+)
+async def test_a_stream_in_which_nothing_is_found_so_far_is_released_and_goes_on(
+    stub: StubProvider, sidecar: Sidecar, how: snapshot_pb2.WhenStreaming.ValueType, tokens: int
+) -> None:
+    # What is wrong with it comes at its end, when it has been sent.
+    stub.set_faults(Fault(model=MINI, odd="filtered"))
+    sidecar.apply(holding(stub, how, tokens=tokens))
+
+    received, error = await streamed(sidecar.app.CompleteStream(ask()))
+
+    assert error is None
+    assert text_of(received).startswith(f"[{MINI}] ")
+    assert not received[-1].finished.HasField("escalation")
+    assert [each.model for each in stub.requests] == [MINI]
+
+
+async def test_a_short_answer_is_looked_at_whole_in_a_buffer(stub: StubProvider, sidecar: Sidecar) -> None:
+    sidecar.apply(holding(stub, BUFFER, tokens=500))
+
+    received, error = await streamed(sidecar.app.CompleteStream(ask(max_tokens=5)))
+
+    assert error is None
+    assert received[0].started.reason == decision_pb2.REASON_TRUNCATION
+
+
+@pytest.mark.parametrize("how", [FIRST, BUFFER, ALL])
+async def test_where_the_stronger_model_fails_the_stream_that_was_held_back_goes_on(
+    stub: StubProvider, sidecar: Sidecar, how: snapshot_pb2.WhenStreaming.ValueType
+) -> None:
+    stub.set_faults(Fault(model=FLAGSHIP, status=503))
+    sidecar.apply(holding(stub, how, tokens=500))
+
+    received, error = await streamed(sidecar.app.CompleteStream(ask(max_tokens=5)))
+
+    assert error is None
+    assert text_of(received).startswith(f"[{MINI}] ")
+    finished = received[-1].finished
+    assert (finished.model, finished.reason) == ("mini", decision_pb2.REASON_DEFAULT)
+    assert finished.usage == finished.attempts[0].usage
+    assert finished.escalation.message.count("flagship did not answer") == 1
+    assert not finished.escalation.done
+
+
+async def test_a_stronger_stream_that_breaks_is_cut_and_nothing_of_the_first_is_sent_after_it(
+    stub: StubProvider, sidecar: Sidecar
+) -> None:
+    stub.set_faults(Fault(model=MINI, odd="filtered"), Fault(model=FLAGSHIP, cut=4))
+    sidecar.apply(holding(stub, ALL))
+
+    received, error = await streamed(sidecar.app.CompleteStream(ask()))
+
+    assert error is not None
+    assert error.reason == "STREAM_CUT"
+    assert MINI not in text_of(received)
+
+
+async def test_a_stream_that_breaks_while_it_is_held_back_is_answered_by_a_fallback(
+    stub: StubProvider, sidecar: Sidecar
+) -> None:
+    stub.set_faults(Fault(model=MINI, cut=4))
+    sidecar.apply(holding(stub, ALL, fallbacks=("flagship",)))
+
+    received, error = await streamed(sidecar.app.CompleteStream(ask()))
+
+    assert error is None
+    assert text_of(received).startswith(f"[{FLAGSHIP}] ")
+    assert received[-1].finished.reason == decision_pb2.REASON_FALLBACK
+
+
+async def test_streams_are_not_held_back_where_the_policy_does_not_say_so(stub: StubProvider, sidecar: Sidecar) -> None:
+    stub.set_faults(Fault(model=MINI, odd="filtered"))
+    sidecar.apply(escalating(stub))
+
+    received, error = await streamed(sidecar.app.CompleteStream(ask()))
+
+    assert error is None
+    assert text_of(received).startswith(f"[{MINI}] ")
+
+
+@pytest.mark.parametrize("asked", [False, True])
+async def test_log_probabilities_are_taken_out_of_streams_too(
+    stub: StubProvider, sidecar: Sidecar, asked: bool
+) -> None:
+    sidecar.apply(holding(stub, BUFFER, tokens=3, below="0.01"))
+    request = ask(sampling=completions_pb2.SamplingParameters(logprobs=True) if asked else None)
+
+    received, error = await streamed(sidecar.app.CompleteStream(request))
+
+    assert error is None
+    assert stub.requests[0].body["logprobs"] is True
+    assert any(delta.logprobs for event in received for delta in event.chunk.choices) is asked
+
+
+@pytest.mark.parametrize("path", ["/chat/completions", "/responses"])
+async def test_streams_over_http_are_replaced_too(stub: StubProvider, sidecar: Sidecar, path: str) -> None:
+    stub.set_faults(Fault(model=MINI, odd="filtered"))
+    sidecar.apply(holding(stub, ALL, below="0.9"))
+    asks = {"messages": [{"role": "user", "content": "Why?"}]} if path.startswith("/chat") else {"input": "Why?"}
+
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(sidecar.http_url + path, json={"model": "auto", "stream": True, **asks}) as response,
+    ):
+        body = await response.read()
+
+    assert response.headers["x-pointsman-model"] == "flagship"
+    assert MINI.encode() not in body
+
+
+async def test_a_held_stream_is_charged_to_the_budgets_in_full(stub: StubProvider) -> None:
+    stub.set_faults(Fault(model=MINI, odd="filtered"))
+    ledger = FakeLedger(budget(limit=100_000))
+
+    async with running(ledger, stub, content=holding(stub, ALL)) as pod:
+        received, error = await streamed(pod.app.CompleteStream(ask()))
+        await pod.stop()
+
+    assert error is None
+    finished = received[-1].finished
+    assert ledger.used == finished.usage.input_tokens + finished.usage.output_tokens
+    assert ledger.held == 0

@@ -15,7 +15,7 @@ from pointsman_operator.resources.problem import Problem
 from pointsman_operator.schema import definitions, validate
 from pointsman_sidecar.contract.rejections import SnapshotRejectedError
 from pointsman_sidecar.contract.snapshots import read_snapshot
-from pointsman_sidecar.routing.policy import AnswerFault, Escalation
+from pointsman_sidecar.routing.policy import AnswerFault, Escalation, WhenStreaming
 from pure.operator.objects import Json, policy, provider, quota, read_providers
 
 NAME = "ModelRoutingPolicy/shop/support"
@@ -153,3 +153,23 @@ def test_a_policy_without_a_limit_has_no_budget() -> None:
 def test_the_budgets_of_escalations_are_no_quotas() -> None:
     assert list(quotas_of([NAME, "TokenQuota/shop/month"])) == [Key("shop", "month")]
     assert quota()["kind"] == "TokenQuota"
+
+
+@pytest.mark.parametrize(
+    ("said", "how", "tokens"),
+    [
+        pytest.param({}, WhenStreaming.OFF, 0, id="nothing said"),
+        pytest.param({"whenStreaming": "Buffer"}, WhenStreaming.BUFFER, 256, id="a buffer of no size"),
+        pytest.param({"whenStreaming": "Buffer", "bufferTokens": 9}, WhenStreaming.BUFFER, 9, id="a buffer"),
+        pytest.param({"whenStreaming": "BufferAll"}, WhenStreaming.BUFFER_ALL, 0, id="all of it"),
+        pytest.param({"whenStreaming": "FirstTokens"}, WhenStreaming.FIRST_TOKENS, 0, id="the first tokens"),
+    ],
+)
+def test_how_much_of_a_stream_is_held_back(said: Json, how: WhenStreaming, tokens: int) -> None:
+    result = compiled(**said)
+    assert isinstance(result, Compiled)
+
+    read = read_snapshot(control_pb2.SnapshotUpdate(contract_version=1, snapshot=result.snapshot))
+
+    assert read.escalation is not None
+    assert (read.escalation.when_streaming, read.escalation.buffer_tokens) == (how, tokens)

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pointsman_sidecar.contract.answers import looked_at
+from pointsman_sidecar.contract.answers import Gathered, looked_at
 from pointsman_sidecar.contract.json_schemas import mismatch
+from pointsman_sidecar.contract.log_probabilities import without_log_probabilities
 from pointsman_sidecar.routing.escalation import Answer, Ending, concerned, escalated, finding
 from pointsman_sidecar.routing.plan import Reason, Step, plan
 from pointsman_sidecar.routing.policy import AnswerFault, Escalation, Feature, Policy
@@ -219,3 +220,49 @@ def test_a_value_is_of_the_schema_that_names_it(value: object) -> None:
 def test_no_schema_makes_the_checker_fail(value: object, schema: object) -> None:
     if isinstance(schema, dict):
         mismatch(value, schema)
+
+
+pieces = st.fixed_dictionaries(
+    {"content": st.text(max_size=12) | st.none(), "refusal": st.text(max_size=3) | st.none()},
+)
+
+
+@given(deltas=st.lists(pieces, max_size=8), ending=st.sampled_from(["stop", "length", "content_filter"]))
+def test_a_stream_that_has_ended_is_looked_at_as_the_whole_answer_is(
+    deltas: list[dict[str, str | None]], ending: str
+) -> None:
+    gathered = Gathered()
+    for delta in deltas:
+        gathered.feed(json.dumps({"choices": [{"index": 0, "delta": delta}]}).encode())
+    gathered.feed(json.dumps({"choices": [{"index": 0, "delta": {}, "finish_reason": ending}]}).encode())
+    message = {
+        "content": "".join(delta["content"] or "" for delta in deltas),
+        "refusal": "".join(delta["refusal"] or "" for delta in deltas),
+    }
+    whole = json.dumps({"choices": [{"message": message, "finish_reason": ending}]}).encode()
+    sent = b'{"messages": [{"role": "user", "content": "What is 2 + 2?"}], "response_format": {"type": "json_object"}}'
+
+    assert gathered.answers(sent=sent, judges=True) == looked_at(whole, sent=sent, judges=True)
+
+
+@given(raw=st.binary(max_size=60))
+def test_pieces_that_cannot_be_made_out_tell_nothing(raw: bytes) -> None:
+    gathered = Gathered()
+
+    gathered.feed(raw)
+    gathered.feed(b'{"choices": [{"delta": {"content": 3}}]}')
+
+    assert gathered.answers(sent=b"{}", judges=True) == ()
+
+
+@given(content=st.text(max_size=40), logprob=st.floats(-9, 0))
+def test_taking_log_probabilities_out_leaves_all_else(content: str, logprob: float) -> None:
+    choice = {"index": 0, "message": {"content": content}, "logprobs": None, "finish_reason": "stop"}
+    plain = json.dumps({"id": "c-1", "choices": [choice], "usage": {"prompt_tokens": 1}}, separators=(",", ":"))
+    token = {"token": "x", "logprob": logprob}
+    with_them = json.dumps(
+        {"id": "c-1", "choices": [choice | {"logprobs": {"content": [token]}}], "usage": {"prompt_tokens": 1}}
+    )
+
+    assert json.loads(without_log_probabilities(with_them.encode())) == json.loads(plain)
+    assert without_log_probabilities(plain.encode()) == plain.encode()
