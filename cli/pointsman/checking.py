@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from pointsman.manifests import Manifests
+from pointsman.worlds import policies_in
 from pointsman_operator.compile import Compiled, check_provider, check_quota, compile_policy
 from pointsman_operator.resources import Key, Problem
 from pointsman_operator.world import World
@@ -51,7 +52,7 @@ def report(manifests: Manifests, world: World) -> Report:
         problems = check_quota(
             quota,
             providers=world.providers,
-            policies=[policy for at, policy in world.policies.items() if at.namespace == key.namespace],
+            policies=policies_in(world, key.namespace),
         )
         findings.append(Finding(kind="TokenQuota", key=key, problems=problems))
     return Report(

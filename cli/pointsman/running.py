@@ -24,6 +24,9 @@ from pointsman_sidecar.control.stream import Backoff, ControlStream
 from pointsman_sidecar.doors.reading import take_short_turns
 from pointsman_sidecar.serving import Served, serving
 from pointsman_sidecar.settings import Address
+from pointsman_sidecar.spending.exchange import Exchange
+from pointsman_sidecar.spending.opening import open_purse
+from pointsman_sidecar.spending.purse import Purse
 from pointsman_sidecar.telemetry.metrics import Metrics
 
 _GRACE = 5.0
@@ -72,12 +75,90 @@ async def serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     metrics = Metrics()
-    in_force = InForce()
     hub = Hub(secrets_namespace=OPERATOR_NAMESPACE, metrics=HubMetrics(metrics.registry))
     hub.update(world)
-    ledger = ledger_for(hub, folder=settings.state_folder, registry=metrics.registry)
+    ledger = ledger_for(hub, folder=settings.state_folder, namespace=settings.pod.namespace, registry=metrics.registry)
+    # The ledger outlives the sidecar, which gives back at its end what it holds.
     async with (
+        ledger.kept() as keeping,
         _control_plane(hub, ledger) as operator,
+        _sidecar(settings, operator=operator, journal=ledger.journal, metrics=metrics, log=log) as sidecar,
+    ):
+        # Not before all addresses are bound: until then a refusal is all that is to be said.
+        ledger.keeper.begin()
+        tasks = [
+            keeping,
+            *sidecar.tasks,
+            asyncio.create_task(_follow(settings.files, stop=stop, reload=reload, hub=hub), name="files"),
+        ]
+        stopping = asyncio.create_task(stop.wait(), name="stop signal")
+        informed = asyncio.create_task(sidecar.informed(), name="first policy")
+        try:
+            await asyncio.wait({*tasks, stopping, informed}, return_when=asyncio.FIRST_COMPLETED)
+            if informed.done():
+                announce(sidecar.served)
+            await asyncio.wait({*tasks, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            for task in tasks:
+                if task.done():
+                    await task
+        finally:
+            own = (tasks[-1], stopping, informed)
+            for each in own:
+                each.cancel()
+            await asyncio.gather(*own, return_exceptions=True)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Sidecar:
+    """A sidecar that serves, and what it does beside that."""
+
+    served: Served
+    tasks: tuple[asyncio.Task[None], ...]
+    control: ControlStream
+    purse: Purse
+
+    async def informed(self) -> None:
+        """Wait until it knows its policy and its budgets."""
+        await self.control.informed.wait()
+        await self.purse.told.wait()
+
+
+@asynccontextmanager
+async def _sidecar(
+    settings: Standalone,
+    *,
+    operator: str,
+    journal: Path | None,
+    metrics: Metrics,
+    log: structlog.stdlib.BoundLogger,
+) -> AsyncIterator[_Sidecar]:
+    in_force = InForce()
+    pod = settings.pod
+    identity = control_pb2.ClaimedIdentity(namespace=pod.namespace, pod=pod.name, labels=dict(pod.labels))
+    control = ControlStream(
+        operator=operator,
+        identity=identity,
+        in_force=in_force,
+        store=None,
+        metrics=metrics,
+        log=log,
+        backoff=Backoff(random=random.random),
+        clock=time.monotonic,
+    )
+    purse = open_purse(journal, log=log)
+    metrics.watch_quotas(purse.standing)
+    exchange = Exchange(
+        operator=operator,
+        identity=identity,
+        tls=None,
+        purse=purse,
+        metrics=metrics,
+        log=log,
+        backoff=Backoff(random=random.random),
+        clock=time.monotonic,
+    )
+    async with (
+        exchange.closing(),
         serving(
             in_force=in_force,
             metrics=metrics,
@@ -87,39 +168,15 @@ async def serve(
             environment=settings.environment,
             grace=_GRACE,
             log=log,
+            purse=purse,
         ) as served,
     ):
-        control = ControlStream(
-            operator=operator,
-            identity=control_pb2.ClaimedIdentity(
-                namespace=settings.pod.namespace, pod=settings.pod.name, labels=dict(settings.pod.labels)
-            ),
-            in_force=in_force,
-            store=None,
-            metrics=metrics,
-            log=log,
-            backoff=Backoff(random=random.random),
-            clock=time.monotonic,
-        )
-        tasks = [
-            asyncio.create_task(control.run(), name="control stream"),
-            asyncio.create_task(ledger.keeper.run(), name="ledger"),
-            asyncio.create_task(_follow(settings.files, stop=stop, reload=reload, hub=hub), name="files"),
-        ]
-        stopping = asyncio.create_task(stop.wait(), name="stop signal")
-        informed = asyncio.create_task(control.informed.wait(), name="first policy")
+        following = asyncio.create_task(control.run(), name="control stream")
         try:
-            await asyncio.wait({*tasks, stopping, informed}, return_when=asyncio.FIRST_COMPLETED)
-            if informed.done():
-                announce(served)
-            await asyncio.wait({*tasks, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            yield _Sidecar(served=served, tasks=(following, *exchange.start()), control=control, purse=purse)
         finally:
-            for task in (*tasks, stopping, informed):
-                task.cancel()
-            ended = await asyncio.gather(*tasks, return_exceptions=True)
-        for result in ended:
-            if isinstance(result, Exception):
-                raise result
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ from typing import Any
 from pointsman.errors import UserError
 from pointsman.manifests import Manifests
 from pointsman_operator.compile import claim_of
-from pointsman_operator.resources import Key, Kind, ModelRoutingPolicy
+from pointsman_operator.resources import Key, Kind, ModelRoutingPolicy, Unreadable
 from pointsman_operator.world import World
 
 # Where an operator runs, and its Secrets are, unless it is told otherwise.
@@ -99,6 +99,11 @@ def pod_of(world: World, *, namespace: str | None, labels: Mapping[str, str]) ->
             )
         wanted = dict(first.spec.selector.match_labels)
     return Pod(namespace=first.metadata.namespace, name="standalone", labels=wanted)
+
+
+def policies_in(world: World, namespace: str) -> list[ModelRoutingPolicy | Unreadable]:
+    """The policies of a namespace, those that cannot be read among them."""
+    return [policy for key, policy in world.policies.items() if key.namespace == namespace]
 
 
 def _objects(values: Iterable[dict[str, Any]], generations: Generations) -> list[dict[str, Any]]:

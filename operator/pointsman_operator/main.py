@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, PlatformCollector, ProcessColle
 
 from pointsman_operator import garbage, security
 from pointsman_operator.budgeting import OWN_KEYS, budgeting
-from pointsman_operator.compile import quotas_of
+from pointsman_operator.compile import quota_of
 from pointsman_operator.identity import IdentityMetrics
 from pointsman_operator.logs import configure_logs
 from pointsman_operator.push import Hub, HubMetrics, RelistError
@@ -92,7 +92,7 @@ async def _operate(settings: Settings) -> None:
             settings,
             hub=hub,
             cluster=cluster,
-            moved=lambda names: written.quotas.look_at(quotas_of(names)),
+            moved=lambda names: written.quotas.look_at(key for name in names if (key := quota_of(name)) is not None),
             opened=lambda: written.quotas.begin(),  # noqa: PLW0108 - made below, of the ledger
             registry=registry,
         )

@@ -4,7 +4,6 @@ import asyncio
 import gc
 import os
 import random
-import secrets
 import signal
 import sys
 import time
@@ -22,8 +21,7 @@ from pointsman_sidecar.doors.status_page import StatusPageError
 from pointsman_sidecar.serving import serving
 from pointsman_sidecar.settings import Settings, SettingsError, parse
 from pointsman_sidecar.spending.exchange import Exchange
-from pointsman_sidecar.spending.journal_file import JournalFile, boot_id
-from pointsman_sidecar.spending.purse import Purse
+from pointsman_sidecar.spending.opening import open_purse
 from pointsman_sidecar.telemetry import logs
 from pointsman_sidecar.telemetry.metrics import Metrics
 
@@ -65,7 +63,7 @@ async def _run(settings: Settings) -> None:
         clock=time.monotonic,
     )
     control.restore()
-    purse = _purse(settings, log)
+    purse = open_purse(settings.state_dir, log=log)
     metrics.watch_quotas(purse.standing)
     exchange = Exchange(
         operator=settings.operator,
@@ -115,17 +113,6 @@ async def _run(settings: Settings) -> None:
             stopping.cancel()
             await asyncio.gather(following, stopping, return_exceptions=True)
         log.info("stopping", grace_seconds=settings.grace)
-
-
-def _purse(settings: Settings, log: structlog.stdlib.BoundLogger) -> Purse:
-    began = time.time() - time.monotonic()
-    return Purse(
-        clock=lambda: began + time.monotonic(),
-        incarnation=lambda: secrets.token_hex(8),
-        boot=boot_id(),
-        journal=JournalFile(settings.state_dir) if settings.state_dir else None,
-        log=log,
-    )
 
 
 def _identity(settings: Settings) -> control_pb2.ClaimedIdentity | None:

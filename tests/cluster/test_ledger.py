@@ -130,3 +130,62 @@ async def test_no_more_is_spent_than_there_is_though_the_holder_is_killed(
         for task in streams:
             task.cancel()
         await asyncio.gather(*streams, return_exceptions=True)
+
+
+async def test_a_providers_rate_limit_is_shared_by_the_sidecars_of_all_namespaces(
+    operators: Operators, cluster: Cluster
+) -> None:
+    limit = 5_000
+    name = cluster.unique("limited")
+    model = {
+        "name": "gpt-4o-mini",
+        "price": {"currency": "USD", "input": "0.15", "output": "0.60"},
+        "contextWindow": 128000,
+        "maxOutputTokens": 16384,
+    }
+    spec = {"allowedNamespaces": {"from": "All"}, "rateLimit": {"tokensPerMinute": limit}, "models": [model]}
+    head = {"apiVersion": "pointsman.dev/v1alpha1", "kind": "ModelProvider", "metadata": {"name": name}}
+    cluster.apply(json.dumps({**head, "spec": spec}))
+    cluster.delete_at_end(f"modelprovider/{name}")
+    operators.start("only")
+    operators.wait_for_holder("only")
+    running = operators.running["only"]
+
+    def opened() -> grpc.aio.Channel:
+        return channel(running.address, trusted=running.ca(), name=NAME)
+
+    sidecars = [Sidecar.fresh(each) for each in ("first", "second")]
+    namespaces = [cluster.namespace(each.incarnation) for each in sidecars]
+    policy = {
+        "apiVersion": "pointsman.dev/v1alpha1",
+        "kind": "ModelRoutingPolicy",
+        "metadata": {"name": "support"},
+        "spec": {
+            "models": [{"name": "mini", "providerRef": {"name": name}, "model": "gpt-4o-mini"}],
+            "defaultModel": "mini",
+        },
+    }
+    for namespace in namespaces:
+        cluster.apply(json.dumps(policy), namespace=namespace)
+    tokens = [create_pod(cluster, namespace).token() for namespace in namespaces]
+    streams = [
+        asyncio.create_task(keep_streaming(each, opened, token=token))
+        for each, token in zip(sidecars, tokens, strict=True)
+    ]
+    try:
+        for each in sidecars:
+            told = await each.until_told(lambda budgets: len(budgets.budgets) == 1)
+            assert told.budgets[0].shown == f"the rate limit of ModelProvider {name}"
+        began = time.time() // 60
+
+        await asyncio.gather(*(each.spend_all(10) for each in sidecars))
+
+        minutes = time.time() // 60 - began + 1
+        assert 0.98 * limit <= sum(each.spent for each in sidecars) <= minutes * limit
+        assert all(each.spent for each in sidecars)
+        cluster.kubectl("patch", "modelprovider", name, "--type=merge", "-p", '{"spec":{"rateLimit":null}}')
+        await asyncio.gather(*(each.until_told(lambda budgets: not budgets.budgets) for each in sidecars))
+    finally:
+        for task in streams:
+            task.cancel()
+        await asyncio.gather(*streams, return_exceptions=True)

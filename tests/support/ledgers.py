@@ -1,4 +1,4 @@
-"""A ledger of budgets for one test: the operator's own pure core, in memory, over real gRPC."""
+"""A ledger of budgets for one test: the operator's own core and reading of calls, in memory, over real gRPC."""
 
 import asyncio
 import time
@@ -6,22 +6,15 @@ from collections.abc import AsyncIterator
 from itertools import count
 
 import grpc
-from google.protobuf.duration_pb2 import Duration
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from pointsman_api.v1 import quota_pb2, quota_pb2_grpc
-from pointsman_operator.ledger import accounts as theirs
-from pointsman_operator.ledger import messages as ledger
 from pointsman_operator.ledger.answering import Moment, Presence, Terms, answer
 from pointsman_operator.ledger.books import Books
 from pointsman_operator.ledger.windows import Window
+from pointsman_operator.quotas.wire import read_call, reply_message
 
+NAMESPACE = "shop"
 USER_KEY = b"the key of these tests"
-_STATES = {
-    ledger.BlockState.OPEN: quota_pb2.BLOCK_STATE_OPEN,
-    ledger.BlockState.CLOSED: quota_pb2.BLOCK_STATE_CLOSED,
-    ledger.BlockState.GONE: quota_pb2.BLOCK_STATE_GONE,
-}
 _UNITS = {
     quota_pb2.BUDGET_UNIT_TOKENS: "Tokens",
     quota_pb2.BUDGET_UNIT_OUTPUT_TOKENS: "OutputTokens",
@@ -44,8 +37,8 @@ def budget(
     """The budget of TokenQuota shop/<name>, in a window of the hours around now. `models` are the provider openai's."""
     hour = int(time.time()) // 3600 * 3600
     made = quota_pb2.Budget(
-        name=f"shop/{name}",
-        shown=f"TokenQuota shop/{name}",
+        name=f"TokenQuota/{NAMESPACE}/{name}",
+        shown=f"TokenQuota {NAMESPACE}/{name}",
         unit=unit,
         limit=limit,
         models=[quota_pb2.CountedModel(provider="openai", provider_model=each) for each in models],
@@ -139,7 +132,7 @@ class FakeLedger(quota_pb2_grpc.QuotasServicer):
     def _answer(self, call: quota_pb2.QuotaCall, holder: str) -> quota_pb2.QuotaReply:
         self.calls += 1
         said = answer(
-            _call(call, holder),
+            read_call(call, holder=holder, namespace=NAMESPACE),
             presence=self._presences.get(holder),
             books=self.books,
             terms={each.name: _terms(each) for each in self.budgets},
@@ -151,7 +144,7 @@ class FakeLedger(quota_pb2_grpc.QuotasServicer):
         for other in said.starved_by:
             if other in self._streams:
                 self._streams[other].put_nowait(quota_pb2.ExchangeResponse(nudge=quota_pb2.Nudge()))
-        return _reply(said.reply)
+        return reply_message(said.reply, message="")
 
 
 def _terms(told: quota_pb2.Budget) -> Terms:
@@ -166,71 +159,3 @@ def _terms(told: quota_pb2.Budget) -> Terms:
         has_window=has_window,
         subject=told.subject if told.HasField("subject") else None,
     )
-
-
-def _call(call: quota_pb2.QuotaCall, holder: str) -> ledger.Call:
-    return ledger.Call(
-        id=call.id,
-        holder=holder,
-        session=call.session,
-        declares=call.declares,
-        high=call.high,
-        items=tuple(
-            ledger.Item(
-                key=theirs.AccountKey(
-                    budget=block.account.budget,
-                    unit=block.account.unit,
-                    subject=block.account.subject,
-                    start=block.account.window.start,
-                    end=block.account.window.end,
-                ),
-                serial=block.serial,
-                said=theirs.Said(returned=block.returned, used=block.used, overrun=block.overrun),
-                granted=block.granted,
-                created=theirs.Stamp(era=block.created.era, version=block.created.version)
-                if block.HasField("created")
-                else None,
-                total=block.total,
-                needed=block.needed,
-                least=block.least,
-                closed=block.closed,
-            )
-            for block in call.blocks
-        ),
-    )
-
-
-def _reply(reply: ledger.Reply) -> quota_pb2.QuotaReply:
-    now = Timestamp()
-    now.FromNanoseconds(round(reply.now * 1e9))
-    return quota_pb2.QuotaReply(
-        id=reply.id,
-        session=reply.session,
-        declare=reply.declare,
-        now=now,
-        report_after=_duration(reply.report_after),
-        retry_after=_duration(reply.retry_after),
-        blocks=[
-            quota_pb2.BlockVerdict(
-                serial=verdict.serial,
-                state=_STATES[verdict.state],
-                granted=verdict.granted,
-                returned=verdict.returned,
-                created=None
-                if verdict.created is None
-                else quota_pb2.AccountStamp(era=verdict.created.era, version=verdict.created.version),
-                short=verdict.short,
-                keep=verdict.keep,
-                limit=verdict.limit,
-                used=verdict.used,
-                held=verdict.held,
-            )
-            for verdict in reply.verdicts
-        ],
-    )
-
-
-def _duration(seconds: float) -> Duration:
-    duration = Duration()
-    duration.FromNanoseconds(round(seconds * 1e9))
-    return duration

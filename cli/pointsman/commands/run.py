@@ -12,8 +12,8 @@ from pointsman.commands.loading import good
 from pointsman.errors import Refusal, UserError
 from pointsman.ledgers import StateFolderError
 from pointsman.running import SocketError, Standalone, serve
-from pointsman.worlds import OPERATOR_NAMESPACE, Generations, Pod, Secret, pod_of, world_of
-from pointsman_operator.compile import Compiled, compile_policy, grant_access
+from pointsman.worlds import OPERATOR_NAMESPACE, Generations, Pod, Secret, pod_of, policies_in, world_of
+from pointsman_operator.compile import Compiled, check_quota, compile_policy, grant_access
 from pointsman_operator.resources import ModelRoutingPolicy
 from pointsman_operator.world import World
 from pointsman_sidecar.doors.known_errors import AddressInUseError
@@ -58,12 +58,17 @@ class _Files:
                 for key, problems in _uncompiled(world).items()
             ]
             mistakes += [("provider cannot be called", problem) for problem in _keyless(world, pod)]
+            mistakes += _unready_quotas(world)
+        self.say(mistakes)
+        return world
+
+    def say(self, mistakes: Sequence[tuple[str, str]]) -> None:
+        """Log these, an event and a reason each, unless they were there at the last reading too."""
         for event, reason in mistakes:
             # Once: files are read again for any change beside them, and the log may be written there.
             if (event, reason) not in self._mistakes:
                 self.log.error(event, reason=reason)
         self._mistakes = tuple(mistakes)
-        return world
 
 
 def run(
@@ -98,12 +103,15 @@ def run(
         raise UserError(
             "\n".join(missing) + "\nGive a key with --secret NAME/KEY=VARIABLE, by the Secret and key that auth names"
         )
+    source.say(_unready_quotas(world))
 
     def reload() -> World | None:
         return source.read_again(pod)
 
     def announce(served: Served) -> None:
         out.print(f"pod {pod.name} of namespace {pod.namespace}, labels: {_listed(pod)}")
+        if world.quotas or state_folder:
+            out.print(_kept(state_folder))
         out.print(f"completions on {served.listen} (gRPC) and http://{served.http_listen}/v1 (OpenAI's API)")
         out.print(f"metrics on http://{served.status_listen}/metrics")
 
@@ -122,6 +130,12 @@ def run(
         raise UserError(str(error)) from error
 
 
+def _kept(state_folder: Path | None) -> str:
+    if state_folder is None:
+        return "what is spent of TokenQuotas is forgotten at the end; --state-dir FOLDER keeps it"
+    return f"what is spent of TokenQuotas is kept in {state_folder}"
+
+
 def _uncompiled(world: World) -> dict[str, str]:
     failed: dict[str, str] = {}
     for key, policy in world.policies.items():
@@ -132,9 +146,18 @@ def _uncompiled(world: World) -> dict[str, str]:
     return failed
 
 
+def _unready_quotas(world: World) -> list[tuple[str, str]]:
+    """Events and reasons of quotas that hold as far as they can, or bind nobody."""
+    return [
+        ("quota is not in force as it is written", f"quota {key}: {problem}")
+        for key, quota in world.quotas.items()
+        for problem in check_quota(quota, providers=world.providers, policies=policies_in(world, key.namespace))
+    ]
+
+
 def _keyless(world: World, pod: Pod) -> tuple[str, ...]:
     """Why providers that the pod's policies use cannot be called, although the policies are good."""
-    policies = [policy for key, policy in world.policies.items() if key.namespace == pod.namespace]
+    policies = policies_in(world, pod.namespace)
     access = grant_access(
         {
             model.provider_ref.name

@@ -6,10 +6,11 @@ differ in their verdict. No I/O, no clock, no randomness, no Kubernetes client a
 
 from pointsman_operator.compile.access import Access, grant_access
 from pointsman_operator.compile.budget_messages import budgets_message
-from pointsman_operator.compile.budgets import Budget, Member, budget_name, budgets_for, quotas_of, terms_of, told_anew
+from pointsman_operator.compile.budgets import Budget, Member, budget_name, budgets_for, quota_of, terms_of, told_anew
 from pointsman_operator.compile.policy import Compiled, compile_policy
 from pointsman_operator.compile.providers import check_provider, secret_problems
 from pointsman_operator.compile.quotas import check_quota
+from pointsman_operator.compile.rate_limits import rate_limits_for
 from pointsman_operator.compile.selection import Claim, claim_of, select
 from pointsman_operator.compile.selectors import matches
 
@@ -28,7 +29,8 @@ __all__ = [
     "compile_policy",
     "grant_access",
     "matches",
-    "quotas_of",
+    "quota_of",
+    "rate_limits_for",
     "secret_problems",
     "select",
     "terms_of",

@@ -7,7 +7,7 @@ from pointsman_operator.ledger.windows import UnknownTimeZoneError, zone
 
 UNKNOWN_TIME_ZONE = "UnknownTimeZone"
 TWO_CURRENCIES = "TwoCurrencies"
-_UTC = "UTC"
+UTC = "UTC"
 MICROS = 1_000_000
 # Names that files of a zone database have beside the zones: clocks that count leap seconds, and this machine's own.
 _NO_ZONES = ("right/", "posix/", "posixrules", "localtime", "Factory")
@@ -27,7 +27,7 @@ def zone_or_utc(name: str) -> ZoneInfo:
     try:
         return named_zone(name)
     except UnknownTimeZoneError:
-        return zone(_UTC)
+        return zone(UTC)
 
 
 def millionths(amount: str) -> int:

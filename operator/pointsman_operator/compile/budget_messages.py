@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from pointsman_api.v1 import quota_pb2 as quota
-from pointsman_operator.compile.budgets import COST, Budget
+from pointsman_operator.compile.budgets import COST, Budget, WhenExhausted
 
 _UNITS = {
     "Tokens": quota.BUDGET_UNIT_TOKENS,
@@ -11,6 +11,11 @@ _UNITS = {
     "OutputTokens": quota.BUDGET_UNIT_OUTPUT_TOKENS,
     "Requests": quota.BUDGET_UNIT_REQUESTS,
     COST: quota.BUDGET_UNIT_COST,
+}
+_ENDS = {
+    WhenExhausted.REFUSE: quota.WHEN_EXHAUSTED_REFUSE,
+    WhenExhausted.DEFAULT_MODEL: quota.WHEN_EXHAUSTED_DEFAULT_MODEL,
+    WhenExhausted.NEXT_MODEL: quota.WHEN_EXHAUSTED_NEXT_MODEL,
 }
 
 
@@ -42,8 +47,6 @@ def _budget(budget: Budget) -> quota.Budget:
             )
             for step in budget.steps
         ],
-        when_exhausted=(
-            quota.WHEN_EXHAUSTED_DEFAULT_MODEL if budget.default_model_when_exhausted else quota.WHEN_EXHAUSTED_REFUSE
-        ),
+        when_exhausted=_ENDS[budget.when_exhausted],
         windows=[quota.BudgetWindow(start=window.start, end=window.end) for window in budget.windows],
     )

@@ -7,7 +7,9 @@ are told the same.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from enum import StrEnum
+from functools import lru_cache, partial
+from zoneinfo import ZoneInfo
 
 from pointsman_operator.compile.amounts import millionths, zone_or_utc
 from pointsman_operator.compile.escalation import limit_name
@@ -57,6 +59,14 @@ class Amount:
         return f"{self.unit}:{self.currency}" if self.currency else self.unit
 
 
+class WhenExhausted(StrEnum):
+    """What becomes of a request for which nothing is left."""
+
+    REFUSE = "Refuse"
+    DEFAULT_MODEL = "DefaultModel"
+    NEXT_MODEL = "NextModel"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Step:
     """What holds from a share of the budget on."""
@@ -76,7 +86,7 @@ class Budget:
         shown: names it to people.
         subject: whom the sidecar spends for; None where that is the request's user.
         models: (provider, the provider's name of the model) of those it counts; None for all.
-        default_model_when_exhausted: whether requests keep to the default model at the end, or are refused.
+        when_exhausted: what becomes of a request for which nothing is left.
     """
 
     name: str
@@ -87,10 +97,36 @@ class Budget:
     models: frozenset[tuple[str, str]] | None
     cached_input_percent: int
     steps: tuple[Step, ...]
-    default_model_when_exhausted: bool
+    when_exhausted: WhenExhausted
     terms: Terms = field(compare=False)
     """The same for the ledger."""
     escalations_only: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Windows:
+    """Calendar windows: those that are told now, and how to know any."""
+
+    kind: WindowKind
+    zone: ZoneInfo
+    told: tuple[Window, ...]
+
+    def terms(self, limit: Amount, *, subject: str | None) -> Terms:
+        """The ledger's terms for a budget in these windows."""
+        has_window = partial(is_window, self.kind, self.zone)
+        return Terms(unit=limit.account_unit, limit=limit.value, has_window=has_window, subject=subject)
+
+
+def windows_ahead(kind: WindowKind, zone: ZoneInfo, *, now: float) -> Windows:
+    """The windows of a kind in a time zone, as they are told now."""
+    return _windows_from(kind, zone, now // PERIOD_SECONDS * PERIOD_SECONDS)
+
+
+@lru_cache(maxsize=1024)
+def _windows_from(kind: WindowKind, zone: ZoneInfo, began: float) -> Windows:
+    # Asked for with each call of each sidecar, and the same for a whole period.
+    # Three: one may have ended since the period began, and the next is to be among them.
+    return Windows(kind=kind, zone=zone, told=windows_from(kind, zone, began, until=began + AHEAD_SECONDS, least=3))
 
 
 def budget_name(key: Key) -> str:
@@ -98,12 +134,10 @@ def budget_name(key: Key) -> str:
     return f"{Kind.QUOTA}/{key.namespace}/{key.name}"
 
 
-def quotas_of(budgets: Iterable[str]) -> Iterable[Key]:
-    """The quotas of budgets, by what the ledger calls these. The budgets of escalations are no quota's."""
-    for budget in budgets:
-        kind, namespace, name = budget.split("/")
-        if kind == Kind.QUOTA:
-            yield Key(namespace, name)
+def quota_of(budget: str) -> Key | None:
+    """The quota of a budget, by what the ledger calls it; None where it is no quota's."""
+    kind, namespace, name = budget.split("/")
+    return Key(namespace, name) if kind == Kind.QUOTA else None
 
 
 def amount_of(limit: QuotaLimit | DailyLimit) -> Amount:
@@ -169,17 +203,15 @@ def told_anew(now: float) -> float:
 
 def _budget(quota: TokenQuota, *, member: Member, providers: Providers, now: float) -> Budget:
     spec = quota.spec
-    kind, zone = WindowKind(spec.window), zone_of(quota)
+    windows = windows_ahead(WindowKind(spec.window), zone_of(quota), now=now)
     limit = amount_of(spec.limit)
     subject = {"Namespace": "", "Workload": member.workload, "User": None}[spec.scope]
-    began = now // PERIOD_SECONDS * PERIOD_SECONDS
     percent = 100 if spec.cached_input_percent is None else spec.cached_input_percent
     return Budget(
         name=budget_name(quota.metadata.key),
         shown=f"{Kind.QUOTA} {quota.metadata.key}",
         limit=limit,
-        # Three: one may have ended since the period began, and the next is to be among them.
-        windows=windows_from(kind, zone, began, until=began + AHEAD_SECONDS, least=3),
+        windows=windows.told,
         subject=subject,
         models=counted_models(quota, providers),
         cached_input_percent=percent,
@@ -192,36 +224,25 @@ def _budget(quota: TokenQuota, *, member: Member, providers: Providers, now: flo
             )
             for step in spec.steps
         ),
-        default_model_when_exhausted=spec.when_exhausted == "DefaultModel",
-        terms=Terms(
-            unit=limit.account_unit,
-            limit=limit.value,
-            has_window=partial(is_window, kind, zone),
-            subject=subject,
-        ),
+        when_exhausted=WhenExhausted(spec.when_exhausted),
+        terms=windows.terms(limit, subject=subject),
     )
 
 
 def _limit(policy: ModelRoutingPolicy, said: DailyLimit, *, now: float) -> Budget:
     """The budget of a policy's escalations, which all pods of the policy share."""
-    zone = zone_or_utc(said.time_zone)
+    windows = windows_ahead(WindowKind.DAY, zone_or_utc(said.time_zone), now=now)
     limit = amount_of(said)
-    began = now // PERIOD_SECONDS * PERIOD_SECONDS
     return Budget(
         name=limit_name(policy.metadata.key),
         shown=f"escalation.dailyLimit of {Kind.POLICY} {policy.metadata.key}",
         limit=limit,
-        windows=windows_from(WindowKind.DAY, zone, began, until=began + AHEAD_SECONDS, least=3),
+        windows=windows.told,
         subject="",
         models=None,
         cached_input_percent=100,
         steps=(),
-        default_model_when_exhausted=False,
-        terms=Terms(
-            unit=limit.account_unit,
-            limit=limit.value,
-            has_window=partial(is_window, WindowKind.DAY, zone),
-            subject="",
-        ),
+        when_exhausted=WhenExhausted.REFUSE,
+        terms=windows.terms(limit, subject=""),
         escalations_only=True,
     )

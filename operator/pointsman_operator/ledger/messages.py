@@ -1,4 +1,7 @@
-"""What sidecars and the ledger say to each other, as values. `quota.proto` is the same on the wire."""
+"""What sidecars and the ledger say to each other, as values. `quota.proto` is the same on the wire.
+
+The sidecar has classes of its own for them: the planes share the contract and nothing else.
+"""
 
 from dataclasses import dataclass
 from enum import Enum, auto

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from pointsman_operator.compile import Budget, Member, budgets_for, terms_of
+from pointsman_operator.compile import Budget, Member, budgets_for, rate_limits_for, terms_of
 from pointsman_operator.ledger.answering import Terms
 from pointsman_operator.push import Hub, Peer
 from pointsman_operator.resources import Key
@@ -21,12 +21,12 @@ class Binding:
         member = Member(labels=peer.labels, workload=peer.workload)
         if pod is not None and pod.metadata.uid == peer.uid:
             member = Member(labels=pod.metadata.labels, workload=pod.workload)
-        return budgets_for(
-            member,
-            quotas=self._hub.quotas_in(peer.namespace),
-            policies=[verdict.policy for verdict in self._hub.verdicts_in(peer.namespace)],
-            providers=self._hub.world.providers,
-            now=self._now(),
+        quotas, world, now = self._hub.quotas_in(peer.namespace), self._hub.world, self._now()
+        policies = [verdict.policy for verdict in self._hub.verdicts_in(peer.namespace)]
+        labels = world.namespace_labels(peer.namespace)
+        return (
+            *budgets_for(member, quotas=quotas, policies=policies, providers=world.providers, now=now),
+            *rate_limits_for(labels, providers=world.providers, now=now),
         )
 
     def terms(self, peer: Peer) -> Mapping[str, Terms]:

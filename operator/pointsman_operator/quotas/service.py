@@ -72,7 +72,9 @@ class _Stream:
 class QuotasService(quota_pb2_grpc.QuotasServicer):
     """Serves sidecars from a hub, in the hub's event loop.
 
-    `user_key` gives the key of users' hashes, or None while there is none; then no budgets are told.
+    A stream's first message is always which budgets bind the sidecar, be it none: until then it has to let its requests
+    wait. `user_key` gives the key of users' hashes, or None while there is none; who has budgets of users is then told
+    nothing yet.
     """
 
     def __init__(
@@ -199,14 +201,16 @@ class QuotasService(quota_pb2_grpc.QuotasServicer):
                     await context.write(pb.ExchangeResponse(budgets=budgets))
                     told = budgets
                     continue
-            if stream.outbox:
+            if stream.outbox and told is not None:
                 await context.write(stream.outbox.popleft())
                 continue
             await _woken(stream, seconds=min(told_until, caller.peer.expires) - self._now())
 
     def _budgets(self, caller: Caller) -> pb.Budgets | None:
-        key = self._user_key()
-        return None if key is None else budgets_message(self._binding.budgets(caller.peer), user_key=key)
+        budgets, key = self._binding.budgets(caller.peer), self._user_key()
+        if key is None and any(budget.subject is None for budget in budgets):
+            return None
+        return budgets_message(budgets, user_key=key or b"")
 
     async def _read(self, requests: AsyncIterator[pb.ExchangeRequest], stream: _Stream, caller: Caller) -> None:
         renewal: asyncio.Task[None] | None = None

@@ -77,7 +77,7 @@ class UserKey:
         except SecretConflictError:
             if self._hub.world.secrets.get(self._key) is not None:
                 log.warning(
-                    "budgets are not told to sidecars: the key for users' hashes cannot be read",
+                    "budgets of users are not told to sidecars: the key for users' hashes cannot be read",
                     reason=f"Secret {self._key} holds no key of ours; delete it to have a new one made",
                 )
         except SecretUnavailableError as error:

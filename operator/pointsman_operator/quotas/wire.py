@@ -61,9 +61,16 @@ def reply_message(reply: Reply, *, message: str) -> pb.QuotaReply:
     )
 
 
+def _is_open_to(budget: str, *, namespace: str) -> bool:
+    """Whether a namespace may speak of a budget: of its own quotas, and of any provider, whose terms grant or not."""
+    kind, _, rest = budget.partition("/")
+    owner, _, name = rest.partition("/")
+    return bool(name) and "/" not in name and (kind == Kind.PROVIDER or (kind, owner) == (Kind.QUOTA, namespace))
+
+
 def _item(block: pb.BlockReport, *, namespace: str) -> Item:
     account = block.account
-    if account.budget.split("/")[:-1] != [str(Kind.QUOTA), namespace]:
+    if not _is_open_to(account.budget, namespace=namespace):
         raise MalformedCallError("a call speaks of a budget that is not its namespace's")
     if max(len(account.budget), len(account.unit), len(account.subject)) > _LONGEST_NAME:
         raise MalformedCallError(f"a call names an account by more than {_LONGEST_NAME} characters")

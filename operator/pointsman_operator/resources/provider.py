@@ -64,6 +64,13 @@ class OfferedModel(Model):
     features: tuple[Literal["Tools", "JSONSchema", "Logprobs", "Embeddings"], ...] = Field(strict=False)
 
 
+class RateLimit(Model):
+    """What all sidecars together may send in a minute."""
+
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+
+
 class ModelProviderSpec(Model):
     """What the platform team declares."""
 
@@ -71,6 +78,7 @@ class ModelProviderSpec(Model):
     base_url: str = Field(alias="baseURL")
     auth: tuple[Auth, ...] = Field(default=(), strict=False)
     allowed_namespaces: AllowedNamespaces
+    rate_limit: RateLimit | None = None
     models: tuple[OfferedModel, ...] = Field(strict=False)
 
 

@@ -9,7 +9,7 @@ from pointsman_api.v1 import completions_pb2
 from pointsman_sidecar.completing.attempts import Attempts
 from pointsman_sidecar.completing.deciding import decide, policy_of
 from pointsman_sidecar.completing.escalating import Escalating
-from pointsman_sidecar.completing.failures import unplannable, untold
+from pointsman_sidecar.completing.failures import malformed, unplannable, untold
 from pointsman_sidecar.completing.limiting import Limiter
 from pointsman_sidecar.completing.paying import Paying, UntoldError
 from pointsman_sidecar.completing.racing import Gate
@@ -19,6 +19,9 @@ from pointsman_sidecar.contract.decisions import Attempt, decision
 from pointsman_sidecar.contract.errors import CompletionError, Kind
 from pointsman_sidecar.contract.explanations import explanation
 from pointsman_sidecar.contract.forms import Form
+from pointsman_sidecar.contract.hints import Hints, check_hints
+from pointsman_sidecar.contract.requests import InvalidRequestError
+from pointsman_sidecar.contract.usages import standing
 from pointsman_sidecar.control.in_force import InForce
 from pointsman_sidecar.providers.clients import ProviderClients
 from pointsman_sidecar.resilience.health import Health
@@ -109,6 +112,20 @@ class Completions:
         except PlanError as error:
             raise unplannable(error) from error
         return explanation(progress, features)
+
+    async def usage(self, hints: Hints) -> completions_pb2.GetUsageResponse:
+        """How the budgets stand; those that each user has, for the user that is named.
+
+        Raises:
+            CompletionError: that is not known, or the user's name is none.
+        """
+        try:
+            check_hints(hints)
+            return standing(await self._paying.levels(hints.user))
+        except InvalidRequestError as error:
+            raise malformed(error) from error
+        except UntoldError as error:
+            raise untold() from error
 
     def models(self) -> tuple[Model, ...]:
         """The models of the policy in force.

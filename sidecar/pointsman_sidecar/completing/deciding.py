@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pointsman_sidecar.completing.failures import unplannable
+from pointsman_sidecar.completing.failures import malformed, unplannable
 from pointsman_sidecar.contract.decisions import Progress
 from pointsman_sidecar.contract.errors import CompletionError, Kind
 from pointsman_sidecar.contract.forms import Form
@@ -29,9 +29,7 @@ def decide(
     try:
         features = form.measure()
     except InvalidRequestError as error:
-        raise CompletionError(
-            Kind.INVALID_ARGUMENT, "MALFORMED_REQUEST", str(error), violations=error.violations
-        ) from error
+        raise malformed(error) from error
     policy = policy_of(in_force)
     request_id = new_id()
     try:

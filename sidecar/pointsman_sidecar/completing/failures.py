@@ -7,6 +7,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from pointsman_api.v1 import decision_pb2
 from pointsman_sidecar.contract.errors import CompletionError, Kind
+from pointsman_sidecar.contract.requests import InvalidRequestError
 from pointsman_sidecar.providers.outcomes import Outcome, ProviderFailure
 from pointsman_sidecar.quota.budgets import Budget, Unit
 from pointsman_sidecar.quota.outcomes import Cause, Shortage
@@ -23,6 +24,11 @@ _AWAY = {
 TOO_LONG = "context_length_exceeded"
 
 
+def malformed(error: InvalidRequestError) -> CompletionError:
+    """The error of a request that is none."""
+    return CompletionError(Kind.INVALID_ARGUMENT, "MALFORMED_REQUEST", str(error), violations=error.violations)
+
+
 def unplannable(error: PlanError) -> CompletionError:
     """The error of a request that gets no plan: its own fault, unless the policy's models are too weak for it."""
     kind = Kind.FAILED_PRECONDITION if isinstance(error, NoCapableModelError) else Kind.INVALID_ARGUMENT
@@ -30,8 +36,8 @@ def unplannable(error: PlanError) -> CompletionError:
     return CompletionError(kind, error.reason, str(error), code=code)
 
 
-def untold(decision: decision_pb2.Decision) -> CompletionError:
-    """The error of a completion that came before the operator had said which budgets there are."""
+def untold(decision: decision_pb2.Decision | None = None) -> CompletionError:
+    """The error of a call that came before the operator had said which budgets there are."""
     return CompletionError(
         Kind.UNAVAILABLE,
         "QUOTA_UNAVAILABLE",
@@ -76,6 +82,22 @@ def short(
         retry_after=None if shortage.resets_at is None else max(0.0, shortage.resets_at - now),
         decision=decision,
         quota=quota,
+    )
+
+
+def limited(shortage: Shortage, *, now: float) -> ProviderFailure:
+    """The failure of a call that a provider's rate limit leaves no room for."""
+    budget = shortage.budget
+    what = "calls" if budget.unit is Unit.REQUESTS else "tokens"
+    each = f"all sidecars together may send {shortage.limit:,} {what} in a minute"
+    if shortage.amount > shortage.limit:
+        why = f"{budget.shown} is too low for a call that may take {_amount(budget, shortage.amount)}: {each}"
+        return ProviderFailure(Outcome.RATE_LIMITED, why, sent=False, retry=False)
+    return ProviderFailure(
+        Outcome.RATE_LIMITED,
+        f"{budget.shown} leaves no room for another call in this minute: {each}",
+        retry_after=None if shortage.resets_at is None else max(0.0, shortage.resets_at - now),
+        sent=False,
     )
 
 

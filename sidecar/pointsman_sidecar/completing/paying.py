@@ -134,6 +134,9 @@ class Paying:
             for budget in counting
         ]
         outcome = await purse.reserve(charges, may_wait=not attempt.hedge)
+        if isinstance(outcome, Shortage) and outcome.is_the_ledgers and outcome.budget.is_rate_limit:
+            charges = [charge for charge in charges if not charge.budget.is_rate_limit]
+            outcome = await purse.reserve(charges, may_wait=not attempt.hedge)
         progress.quota = partial(self._tightest, charges)
         if isinstance(outcome, Shortage):
             self._refused(outcome.budget.shown, outcome.cause.name.lower())
@@ -200,6 +203,26 @@ class Paying:
         serving.reached = reached if reached.budgets else None
         return ""
 
+    async def levels(self, user: str) -> list[Level]:
+        """How each budget stands that binds this sidecar; those that each user has, for this one.
+
+        Raises:
+            UntoldError: the operator has not said which budgets there are.
+        """
+        purse = self._purse
+        if purse is None:
+            return []
+        if not await purse.knows():
+            raise UntoldError
+        subject = purse.subject_of(user)
+        return purse.levels(
+            [
+                (budget, subject if budget.subject is None else budget.subject)
+                for budget in purse.budgets
+                if not budget.is_rate_limit
+            ]
+        )
+
     def now(self) -> float:
         """Seconds since 1970, as the sidecar has it."""
         return 0.0 if self._purse is None else self._purse.clock()
@@ -228,7 +251,8 @@ class Paying:
     def _tightest(self, charges: Sequence[Charge]) -> Level | None:
         if self._purse is None:
             return None
-        return tightest(self._purse.levels([(charge.budget, charge.subject) for charge in charges]))
+        own = [(charge.budget, charge.subject) for charge in charges if not charge.budget.is_rate_limit]
+        return tightest(self._purse.levels(own))
 
 
 def short_of(shortage: Shortage) -> str:

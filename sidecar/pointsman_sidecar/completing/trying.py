@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from pointsman_sidecar.completing.failures import no_answer, short
+from pointsman_sidecar.completing.failures import limited, no_answer, short
 from pointsman_sidecar.completing.paying import Paying, ShortError, short_of
 from pointsman_sidecar.completing.racing import ALONE, Gate, race
 from pointsman_sidecar.completing.served import Serving
@@ -120,13 +120,22 @@ class Trying:
         """One model's answer, asked for again as long as that is worth it."""
         retry = 0
         while True:
+            limit: Skipped | None = None
             try:
                 return await self._once(serving, step, call, retry=retry, streams=streams)
-            except ProviderFailure as failure:
-                failures.append((step, failure))
-                wait = self._wait(serving, step, failure, retry=retry, has_fallback=has_fallback)
-                if wait is None:
+            except ProviderFailure as error:
+                failure = error
+            except ShortError as error:
+                if not error.shortage.budget.is_rate_limit:
                     raise
+                failure = limited(error.shortage, now=self._paying.now())
+                # No call was made that would be on record.
+                limit = Skipped(model=step.model.name, message=str(failure))
+            failures.append((step, failure))
+            wait = self._wait(serving, step, failure, retry=retry, has_fallback=has_fallback)
+            if wait is None:
+                serving.progress.passed_over += () if limit is None else (limit,)
+                raise failure
             await asyncio.sleep(wait)
             retry += 1
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from google.protobuf.duration_pb2 import Duration
 
-from pointsman_api.v1 import decision_pb2
+from pointsman_api.v1 import completions_pb2, decision_pb2
 
 
 def decision_json(decision: decision_pb2.Decision) -> dict[str, Any]:
@@ -58,6 +58,23 @@ def quota_json(quota: decision_pb2.QuotaLevel) -> dict[str, Any]:
     if quota.HasField("resets_at"):
         said["resets_at"] = quota.resets_at.ToJsonString()
     return said
+
+
+def usage_json(usage: completions_pb2.GetUsageResponse) -> dict[str, Any]:
+    """How all budgets stand."""
+    return {
+        "object": "list",
+        "data": [
+            {
+                **quota_json(each.level),
+                "held": each.held,
+                "left": each.left,
+                "reached_percent": each.reached_percent if each.HasField("reached_percent") else None,
+                "told": each.told,
+            }
+            for each in usage.quotas
+        ],
+    }
 
 
 def reason_name(decision: decision_pb2.Decision) -> str:

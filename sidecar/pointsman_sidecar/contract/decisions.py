@@ -7,9 +7,9 @@ from decimal import Decimal
 from functools import reduce
 
 from google.protobuf.duration_pb2 import Duration
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from pointsman_api.v1 import decision_pb2, types_pb2
+from pointsman_sidecar.contract.usages import quota_level
 from pointsman_sidecar.providers.outcomes import Outcome
 from pointsman_sidecar.quota.degrading import Level
 from pointsman_sidecar.routing.costs import Usage, cost, total
@@ -169,7 +169,7 @@ def decision(progress: Progress) -> decision_pb2.Decision:
             decision_pb2.PassedOver(model=each.model, message=each.message)
             for each in (*progress.plan.skipped, *progress.passed_over)
         ],
-        quota=_level(progress.quota()) if progress.quota is not None else None,
+        quota=quota_level(level) if progress.quota is not None and (level := progress.quota()) is not None else None,
         escalation=_escalation(progress.escalated) if progress.escalated is not None else None,
     )
 
@@ -177,18 +177,6 @@ def decision(progress: Progress) -> decision_pb2.Decision:
 def _escalation(escalated: Escalated) -> decision_pb2.Escalated:
     return decision_pb2.Escalated(
         cause=REASONS[escalated.cause], model=escalated.model, done=escalated.done, message=escalated.message
-    )
-
-
-def _level(level: Level | None) -> decision_pb2.QuotaLevel | None:
-    if level is None:
-        return None
-    return decision_pb2.QuotaLevel(
-        quota=level.budget.shown,
-        unit=level.budget.account_unit,
-        used=level.used,
-        limit=level.limit,
-        resets_at=None if level.resets_at is None else Timestamp(seconds=level.resets_at),
     )
 
 

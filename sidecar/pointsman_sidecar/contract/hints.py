@@ -72,6 +72,11 @@ def read_hints(headers: Mapping[str, str]) -> Hints:
     )
 
 
+def own_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """Of a request's headers those that are ours, by their names in lower case."""
+    return {name.lower(): value for name, value in headers.items() if name.lower().startswith(PREFIX)}
+
+
 def _is_text(text: str) -> bool:
     # What a server could not read as UTF-8 stands in its place as surrogates, which nothing could write again.
     try:

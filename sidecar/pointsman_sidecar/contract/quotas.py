@@ -16,6 +16,7 @@ _UNITS = {
 _ENDS = {
     quota_pb2.WHEN_EXHAUSTED_REFUSE: WhenExhausted.REFUSE,
     quota_pb2.WHEN_EXHAUSTED_DEFAULT_MODEL: WhenExhausted.DEFAULT_MODEL,
+    quota_pb2.WHEN_EXHAUSTED_NEXT_MODEL: WhenExhausted.NEXT_MODEL,
 }
 _STATES = {
     quota_pb2.BLOCK_STATE_OPEN: BlockState.OPEN,

@@ -14,6 +14,7 @@ from grpc_reflection.v1alpha import reflection
 from pointsman_api.v1 import completions_pb2, decision_pb2
 from pointsman_sidecar.completing.completions import Caller, Completions
 from pointsman_sidecar.contract.errors import CompletionError
+from pointsman_sidecar.contract.hints import Hints
 from pointsman_sidecar.contract.protobuf_form import ProtobufForm
 from pointsman_sidecar.doors.known_errors import AddressInUseError, known_errors
 from pointsman_sidecar.doors.readable import Readable
@@ -34,7 +35,7 @@ _Context = grpc.aio.ServicerContext[bytes, Message]
 
 
 class _Servicer:
-    """The methods. Requests come as bytes, so that what is wrong with them is told by the door and in its words."""
+    """The methods. Completions come as bytes, so that what is wrong with them is told by the door and in its words."""
 
     def __init__(self, completions: Completions, *, reading: Reading, log: structlog.stdlib.BoundLogger) -> None:
         self._completions = completions
@@ -51,6 +52,11 @@ class _Servicer:
                     self.complete_stream, response_serializer=_serialized
                 ),
                 "Explain": grpc.unary_unary_rpc_method_handler(self.explain, response_serializer=_serialized),
+                "GetUsage": grpc.unary_unary_rpc_method_handler(
+                    self.get_usage,
+                    request_deserializer=completions_pb2.GetUsageRequest.FromString,
+                    response_serializer=_serialized,
+                ),
             },
         )
 
@@ -84,6 +90,17 @@ class _Servicer:
         try:
             with known_errors(self._log):
                 return self._completions.explain(await self._form(raw))
+        except CompletionError as error:
+            await _abort(context, error)
+            raise
+
+    async def get_usage(
+        self, request: completions_pb2.GetUsageRequest, context: _Context
+    ) -> completions_pb2.GetUsageResponse:
+        """GetUsage."""
+        try:
+            with known_errors(self._log):
+                return await self._completions.usage(Hints(user=request.user))
         except CompletionError as error:
             await _abort(context, error)
             raise

@@ -13,7 +13,7 @@ from pointsman_sidecar.contract.decision_json import decision_json
 from pointsman_sidecar.contract.embeddings_form import EmbeddingsForm
 from pointsman_sidecar.contract.errors import CompletionError, Kind
 from pointsman_sidecar.contract.forms import Form
-from pointsman_sidecar.contract.hints import PREFIX, wants_body
+from pointsman_sidecar.contract.hints import own_headers, wants_body
 from pointsman_sidecar.contract.json_form import Unread
 from pointsman_sidecar.contract.responses_form import ResponsesForm
 from pointsman_sidecar.doors.bodies import read_body
@@ -42,7 +42,7 @@ class HttpCompletions:
 
     async def chat(self, request: web.Request) -> web.StreamResponse:
         """POST /v1/chat/completions."""
-        headers = _own_headers(request)
+        headers = own_headers(request.headers)
         form = await self._form(request, lambda body: ChatForm(body, headers))
         if not form.streams:
             return await self._whole(request, form)
@@ -52,7 +52,7 @@ class HttpCompletions:
 
     async def responses(self, request: web.Request) -> web.StreamResponse:
         """POST /v1/responses."""
-        headers = _own_headers(request)
+        headers = own_headers(request.headers)
         form = await self._form(request, lambda body: ResponsesForm(body, headers))
         if not form.streams:
             return await self._whole(request, form)
@@ -62,7 +62,7 @@ class HttpCompletions:
 
     async def embeddings(self, request: web.Request) -> web.StreamResponse:
         """POST /v1/embeddings."""
-        headers = _own_headers(request)
+        headers = own_headers(request.headers)
         form = await self._form(request, lambda body: EmbeddingsForm(body, headers))
         return await self._whole(request, form)
 
@@ -80,7 +80,7 @@ class HttpCompletions:
         except CompletionError as error:
             return _refusal(request, error)
         body = answered.content
-        if wants_body(_own_headers(request)):
+        if wants_body(own_headers(request.headers)):
             body = json.extended(body, "pointsman", decision_json(answered.decision))
         return web.Response(body=body, content_type=_JSON, headers=decision_headers(answered.decision))
 
@@ -104,14 +104,10 @@ def _refusal(request: web.Request, error: CompletionError) -> web.Response:
         headers |= decision_headers(error.decision)
     return web.Response(
         status=status_of(error.kind, error.reason).status,
-        body=json.encode(error_body(error, with_decision=wants_body(_own_headers(request)))),
+        body=json.encode(error_body(error, with_decision=wants_body(own_headers(request.headers)))),
         content_type=_JSON,
         headers=headers,
     )
-
-
-def _own_headers(request: web.Request) -> Mapping[str, str]:
-    return {name.lower(): value for name, value in request.headers.items() if name.lower().startswith(PREFIX)}
 
 
 def _arrival(request: web.Request, *, begun: Callable[[], bool]) -> Arrival:

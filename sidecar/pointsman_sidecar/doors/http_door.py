@@ -14,6 +14,7 @@ from pointsman_sidecar.doors.bodies import when_read
 from pointsman_sidecar.doors.http_completions import HttpCompletions
 from pointsman_sidecar.doors.http_models import HttpModels
 from pointsman_sidecar.doors.http_protocol import HttpRunner
+from pointsman_sidecar.doors.http_usage import HttpUsage
 from pointsman_sidecar.doors.known_errors import AddressInUseError, internal
 from pointsman_sidecar.doors.openai_errors import Status, error_body, refusal
 from pointsman_sidecar.doors.reading import Reading
@@ -43,6 +44,7 @@ async def http_door(
             web.post("/v1/embeddings", serve.embeddings, expect_handler=when_read),
             web.get("/v1/models", models.listed),
             web.get("/v1/models/{id:.+}", models.shown),
+            web.get("/v1/pointsman/usage", HttpUsage(completions).shown),
         ]
     )
     # Cancelled with the caller's connection, so that the call to the provider ends too.
@@ -93,7 +95,9 @@ def _in_openais_shape(log: structlog.stdlib.BoundLogger) -> Middleware:
 def _sentence(request: web.Request, error: web.HTTPException) -> str:
     match error.status:
         case 404:
-            served = "POST /v1/chat/completions, /v1/responses and /v1/embeddings, GET /v1/models"
+            served = (
+                "POST /v1/chat/completions, /v1/responses and /v1/embeddings, GET /v1/models and /v1/pointsman/usage"
+            )
             hint = "" if request.path.startswith("/v1/") else "; the base URL ends with /v1"
             return f"{request.method} {request.path[:200]} is nothing that this door serves: there are {served}{hint}"
         case 405:

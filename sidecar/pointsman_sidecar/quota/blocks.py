@@ -128,6 +128,11 @@ class Pot:
             return self.used
         return self.used + max(0, self.block.used - self.own)
 
+    @property
+    def known_held(self) -> int:
+        """What is known to be held and not spent: what this sidecar has spent since then is held no more."""
+        return max(0, self.held - (self.known_used - self.used))
+
 
 class Tab:
     """A budget for one subject.

@@ -21,6 +21,8 @@ class WhenExhausted(Enum):
 
     REFUSE = auto()
     DEFAULT_MODEL = auto()
+    # The call is not made, as if the provider limited it. Without the ledger it is: the provider has its own limit.
+    NEXT_MODEL = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,11 @@ class Budget:
     def account_unit(self) -> str:
         """The unit as the ledger's accounts name it: amounts of two currencies cannot be added."""
         return f"{self.unit.value}:{self.currency}" if self.unit is Unit.COST else self.unit.value
+
+    @property
+    def is_rate_limit(self) -> bool:
+        """Whether it is a provider's, for all who call it, and no budget of the app's."""
+        return self.when_exhausted is WhenExhausted.NEXT_MODEL
 
     def counts(self, *, provider: str, provider_model: str, escalation: bool) -> bool:
         """Whether a call counts against it."""

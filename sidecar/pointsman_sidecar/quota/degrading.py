@@ -8,12 +8,29 @@ from pointsman_sidecar.quota.budgets import Budget
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Level:
-    """How a budget stands, as far as this sidecar knows."""
+    """How a budget stands, as far as this sidecar knows.
+
+    `held` is what all sidecars hold, `free` what of this one's part is for no call yet, and `told` whether the ledger
+    has spoken of it.
+    """
 
     budget: Budget
     used: int
     limit: int
     resets_at: int | None
+    held: int = 0
+    free: int = 0
+    told: bool = False
+
+    @property
+    def left(self) -> int:
+        """What a call of this sidecar can still have: what is free of its own part, and what nobody holds."""
+        return max(0, self.limit - self.used - self.held + self.free)
+
+    @property
+    def reached_percent(self) -> int | None:
+        """The highest step that is reached; None where none is."""
+        return max((step.at_percent for step in self.budget.steps if self.reaches(step.at_percent)), default=None)
 
     def reaches(self, percent: int) -> bool:
         """Whether so much of it is used. A budget of nothing is used up."""

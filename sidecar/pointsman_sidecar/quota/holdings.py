@@ -92,11 +92,17 @@ class Holdings:
         now += self._desk.offset
         window = self._desk.window(budget, now)
         pot = None if window is None else self._desk.known_pot(budget, subject, window)
+        resets_at = None if window is None else window.end
+        if pot is None:
+            return Level(budget=budget, used=0, limit=budget.limit, resets_at=resets_at)
         return Level(
             budget=budget,
-            used=0 if pot is None else pot.known_used,
-            limit=budget.limit if pot is None or pot.limit is None else pot.limit,
-            resets_at=None if window is None else window.end,
+            used=pot.known_used,
+            limit=budget.limit if pot.limit is None else pot.limit,
+            resets_at=resets_at,
+            held=pot.known_held,
+            free=0 if pot.block is None else pot.block.free,
+            told=pot.limit is not None,
         )
 
     def wants_to_speak(self, *, now: float) -> bool:

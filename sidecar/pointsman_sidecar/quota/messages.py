@@ -1,4 +1,7 @@
-"""What the sidecar and the ledger say to each other, as values. `quota.proto` is the same on the wire."""
+"""What the sidecar and the ledger say to each other, as values. `quota.proto` is the same on the wire.
+
+The operator has classes of its own for them: the planes share the contract and nothing else.
+"""
 
 from dataclasses import dataclass
 from enum import Enum, auto

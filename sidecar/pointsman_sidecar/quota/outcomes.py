@@ -58,3 +58,8 @@ class Shortage:
     held: int = 0
     limit: int = 0
     resets_at: int | None = None
+
+    @property
+    def is_the_ledgers(self) -> bool:
+        """Whether it is because the ledger does not answer, and not because nothing is left."""
+        return self.cause is not Cause.EXHAUSTED

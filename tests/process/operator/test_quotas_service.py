@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from pointsman_api.v1 import control_pb2 as control
 from pointsman_api.v1 import quota_pb2 as pb
 from pointsman_api.v1 import quota_pb2_grpc
-from pointsman_operator.compile import quotas_of
+from pointsman_operator.compile import quota_of
 from pointsman_operator.ledger.accounts import Account, AccountKey
 from pointsman_operator.ledger.windows import Window
 from pointsman_operator.push import ClaimedIdentity, Hub, HubMetrics
@@ -48,6 +48,7 @@ class Plane:
     hub: Hub
     keeper: Keeper
     address: str
+    registry: CollectorRegistry
     moved: set[Key] = field(default_factory=set)
 
     def write(self, value: Json) -> None:
@@ -57,6 +58,11 @@ class Plane:
     def channel(self) -> grpc.aio.Channel:
         """A channel to it."""
         return grpc.aio.insecure_channel(self.address)
+
+    @property
+    def strangers(self) -> float:
+        """How many calls came from sidecars that it did not know."""
+        return self.registry.get_sample_value("pointsman_operator_ledger_calls_total", {"result": "declare"}) or 0
 
     def used(self, name: str = "month") -> int:
         """What the ledger knows to be used of a quota of the day."""
@@ -82,7 +88,7 @@ async def operating(
         clock=time.monotonic,
         fresh_session=lambda: next(sessions) + time.monotonic_ns(),
         metrics=LedgerMetrics(registry),
-        moved=lambda names: moved.update(quotas_of(names)),
+        moved=lambda names: moved.update(map(quota_of, names)),
     )
     binding = Binding(hub, now=time.time)
     service = QuotasService(
@@ -100,7 +106,7 @@ async def operating(
     keeper.begin()
     task = asyncio.create_task(keeper.run())
     try:
-        yield Plane(hub=hub, keeper=keeper, address=f"127.0.0.1:{port}", moved=moved)
+        yield Plane(hub=hub, keeper=keeper, address=f"127.0.0.1:{port}", registry=registry, moved=moved)
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -281,7 +287,17 @@ async def test_a_hello_that_cannot_be_taken_is_refused(
         assert (await call.code(), await call.details()) == (code, reason)
 
 
-@pytest.mark.parametrize("budget", ["TokenQuota/bank/month", "TokenQuota/shop/month/day", "TokenQuota/shop", ""])
+@pytest.mark.parametrize(
+    "budget",
+    [
+        "TokenQuota/bank/month",
+        "TokenQuota/shop/month/day",
+        "TokenQuota/shop",
+        "ModelProvider/openai",
+        "ModelProvider/openai/tokens/more",
+        "",
+    ],
+)
 async def test_nobody_can_speak_of_budgets_that_are_not_the_namespaces(budget: str) -> None:
     async with operating(MemoryStore()) as plane, plane.channel() as channel:
         call = quota_pb2_grpc.QuotasStub(channel).Exchange()
@@ -296,18 +312,55 @@ async def test_nobody_can_speak_of_budgets_that_are_not_the_namespaces(budget: s
         assert await call.details() == "a call speaks of a budget that is not its namespace's"
 
 
-async def test_no_budgets_are_told_before_there_is_a_key_for_users() -> None:
+@pytest.mark.parametrize("quotas", [(), (quota(),)], ids=["none", "one"])
+@pytest.mark.parametrize("key", [USER_KEY, None], ids=["with a key for users", "before there is one"])
+async def test_each_stream_begins_with_the_budgets_that_there_are(quotas: tuple[Json, ...], key: bytes | None) -> None:
+    """Whatever the sidecar says meanwhile, and be there none: its requests wait for that."""
+    async with operating(MemoryStore(), *quotas, key=lambda: key) as plane, plane.channel() as channel:
+        for incarnation in ("a", "a", "b"):
+            call = quota_pb2_grpc.QuotasStub(channel).Exchange()
+            identity = control.ClaimedIdentity(namespace="shop", pod="app-1")
+            hello = pb.QuotaHello(contract_version=1, claimed_identity=identity, incarnation=incarnation)
+            await call.write(pb.ExchangeRequest(hello=hello))
+            await call.write(pb.ExchangeRequest(call=pb.QuotaCall(id=1)))
+            first, second = await heard(call), await heard(call)
+            call.cancel()
+
+            assert (first.WhichOneof("message"), second.WhichOneof("message")) == ("budgets", "reply")
+            assert len(first.budgets.budgets) == len(quotas)
+            assert first.budgets.user_key == (key or b"")
+
+
+async def heard(call: "grpc.aio.StreamStreamCall[pb.ExchangeRequest, pb.ExchangeResponse]") -> pb.ExchangeResponse:
+    """The next message."""
+    async with asyncio.timeout(20):
+        message = await call.read()
+    assert isinstance(message, pb.ExchangeResponse)
+    return message
+
+
+async def test_budgets_of_users_are_not_told_before_there_is_a_key_for_users() -> None:
     keys: list[bytes] = []
-    sidecar = Sidecar.fresh("a")
+    of_users = quota(scope="User")
     async with (
-        operating(MemoryStore(), quota(), key=lambda: keys[-1] if keys else None) as plane,
-        streaming(plane, sidecar),
+        operating(MemoryStore(), of_users, key=lambda: keys[-1] if keys else None) as plane,
+        plane.channel() as channel,
     ):
-        await until(lambda: sidecar.streaming)
-        assert not sidecar.told
+        call = quota_pb2_grpc.QuotasStub(channel).Exchange()
+        identity = control.ClaimedIdentity(namespace="shop", pod="app-1")
+        hello = pb.QuotaHello(contract_version=1, claimed_identity=identity, incarnation="a")
+        await call.write(pb.ExchangeRequest(hello=hello))
+        await call.write(pb.ExchangeRequest(call=pb.QuotaCall(id=1)))
+        await until(lambda: plane.strangers == 1)
         keys.append(USER_KEY)
         plane.write(quota("other", version=2))
-        await sidecar.until_told(lambda budgets: budgets.user_key == USER_KEY)
+        first = await heard(call)
+
+    assert {each.shown: each.HasField("subject") for each in first.budgets.budgets} == {
+        "TokenQuota shop/month": False,
+        "TokenQuota shop/other": True,
+    }
+    assert first.budgets.user_key == USER_KEY
 
 
 async def test_a_server_that_stops_sends_its_sidecars_on() -> None:

@@ -34,6 +34,7 @@ from support.waiting import until
 KEY = "sk-of-these-tests"
 CAP = 40
 MINI = "gpt-4o-mini"
+LIMITED = "the rate limit of ModelProvider openai"
 # Goes to the flagship by the policy's route.
 SEVERE = completions_pb2.RoutingHints(severity=types_pb2.SEVERITY_CRITICAL)
 
@@ -50,8 +51,10 @@ class Pod:
     async def ask(self, **fields: Any) -> completions_pb2.CompleteResponse:
         """A completion."""
         answer = await self.app.Complete(small(**fields))
-        self.tokens += answer.decision.usage.input_tokens + answer.decision.usage.output_tokens
         for attempt in answer.decision.attempts:
+            if attempt.charge == decision_pb2.CHARGE_COUNTED:
+                # The one that answered, and another that had just answered too.
+                self.tokens += attempt.usage.input_tokens + attempt.usage.output_tokens
             if attempt.charge == decision_pb2.CHARGE_UNKNOWN:
                 self.bounds += attempt.most.input_tokens + attempt.most.output_tokens
         return answer
@@ -199,6 +202,112 @@ async def test_answers_over_http_name_the_tightest_budget(stub: StubProvider) ->
     assert 'pointsman_quota_reserved{quota="TokenQuota shop/tight"} 0.0' in metrics
     assert 'pointsman_quota_held{quota="TokenQuota shop/tight"}' in metrics
     assert "pointsman_quota_connected 1.0" in metrics
+
+
+def rate_limit(
+    limit: int,
+    *,
+    models: tuple[str, ...] = (MINI,),
+    unit: quota_pb2.BudgetUnit.ValueType = quota_pb2.BUDGET_UNIT_REQUESTS,
+) -> quota_pb2.Budget:
+    """A provider's rate limit in a window of the hours around now."""
+    limited = budget(
+        "calls",
+        limit=limit,
+        unit=unit,
+        models=models,
+        when_exhausted=quota_pb2.WHEN_EXHAUSTED_NEXT_MODEL,
+    )
+    limited.shown = LIMITED
+    return limited
+
+
+async def test_at_a_providers_rate_limit_the_next_model_answers(stub: StubProvider) -> None:
+    async with running(FakeLedger(rate_limit(2)), stub) as pod:
+        answers = [await pod.ask() for _ in range(3)]
+        usage = await pod.app.GetUsage(completions_pb2.GetUsageRequest())
+
+    assert [answer.decision.model for answer in answers] == ["mini", "mini", "flagship"]
+    last = answers[-1].decision
+    assert last.reason == decision_pb2.REASON_FALLBACK
+    (passed,) = last.passed_over
+    assert (passed.model, passed.message) == (
+        "mini",
+        f"{LIMITED} leaves no room for another call in this minute: all sidecars together may send 2 calls in a minute",
+    )
+    # No call was made that could have failed, and no budget of the app's is at its end.
+    assert outcomes(last) == [("flagship", "SUCCEEDED")]
+    assert not last.HasField("quota")
+    assert list(usage.quotas) == []
+
+
+async def test_where_no_other_model_is_left_a_rate_limit_is_told_as_the_providers_own(stub: StubProvider) -> None:
+    limited = rate_limit(CAP, models=(MINI, "gpt-4o"), unit=quota_pb2.BUDGET_UNIT_TOKENS)
+
+    async with (
+        running(FakeLedger(limited), stub) as pod,
+        openai.AsyncOpenAI(base_url=pod.process.http_url, api_key="k", max_retries=0) as client,
+    ):
+        told = await refusal(pod.app.Complete(small()))
+        with pytest.raises(openai.RateLimitError) as caught:
+            await client.chat.completions.create(model="auto", messages=[{"role": "user", "content": "Hello"}])
+
+    assert (told.code, told.reason) == (grpc.StatusCode.UNAVAILABLE, "RATE_LIMITED")
+    assert f"all sidecars together may send {CAP} tokens in a minute" in told.message
+    assert "is too low for a call that may take" in told.message
+    assert caught.value.code == "rate_limit_exceeded"
+    assert stub.requests == ()
+
+
+async def test_while_the_ledger_is_away_the_providers_own_limit_is_what_holds(stub: StubProvider) -> None:
+    ledger = FakeLedger(rate_limit(1_000_000))
+    ledger.away = True
+
+    async with running(ledger, stub) as pod:
+        answer = await pod.ask()
+
+    assert answer.decision.model == "mini"
+
+
+async def test_how_budgets_stand_can_be_asked_through_both_doors(stub: StubProvider) -> None:
+    steps = (
+        quota_pb2.BudgetStep(at_percent=1, max_output_tokens=CAP),
+        quota_pb2.BudgetStep(at_percent=90, no_hedging=True),
+    )
+    ledger = FakeLedger(budget("month", limit=1_000, steps=steps), budget("each", limit=500, of_each_user=True))
+
+    async with running(ledger, stub) as pod, aiohttp.ClientSession() as session:
+        before = await pod.app.GetUsage(completions_pb2.GetUsageRequest(user="ada"))
+        await pod.ask(hints=completions_pb2.RoutingHints(user="ada"))
+        after = await pod.app.GetUsage(completions_pb2.GetUsageRequest(user="ada"))
+        other = await pod.app.GetUsage(completions_pb2.GetUsageRequest(user="bob"))
+        url = f"{pod.process.http_url}/pointsman/usage"
+        async with session.get(url, headers={"x-pointsman-user": "ada"}) as response:
+            document = await response.json()
+        async with session.get(url, headers={"x-pointsman-user": "a" * 600}) as response:
+            too_long = (response.status, await response.json())
+        told = await refusal(pod.app.GetUsage(completions_pb2.GetUsageRequest(user="a" * 600)))
+
+    assert [(each.level.quota, each.level.used, each.left, each.told) for each in before.quotas] == [
+        ("TokenQuota shop/each", 0, 500, False),
+        ("TokenQuota shop/month", 0, 1_000, False),
+    ]
+    each, month = after.quotas
+    assert (each.level.used, each.left, each.told) == (pod.tokens, 500 - pod.tokens, True)
+    assert (month.level.used, month.left, month.told) == (pod.tokens, 1_000 - pod.tokens, True)
+    assert month.reached_percent == 1
+    assert not each.HasField("reached_percent")
+    assert month.level.resets_at.seconds > 0
+    # Held for calls to come, by this sidecar.
+    assert month.held > 0
+    assert [(quota.level.used, quota.left) for quota in other.quotas] == [(0, 500), (pod.tokens, 1_000 - pod.tokens)]
+    assert [(said["quota"], said["used"], said["left"]) for said in document["data"]] == [
+        ("TokenQuota shop/each", pod.tokens, 500 - pod.tokens),
+        ("TokenQuota shop/month", pod.tokens, 1_000 - pod.tokens),
+    ]
+    assert too_long[0] == 400
+    assert too_long[1]["error"]["message"] == "user is longer than 512 characters"
+    assert (told.code, told.message) == (grpc.StatusCode.INVALID_ARGUMENT, "user is longer than 512 characters")
 
 
 async def test_as_a_budget_runs_out_answers_get_shorter_and_then_only_the_default_model_answers(
@@ -398,7 +507,7 @@ async def test_a_call_that_fails_is_a_request_and_no_tokens_and_each_fallback_is
         await pod.stop()
 
     used = {key.budget: account.used for key, account in ledger.books.accounts.items()}
-    assert used == {"shop/month": pod.tokens, "shop/calls": 2}
+    assert used == {"TokenQuota/shop/month": pod.tokens, "TokenQuota/shop/calls": 2}
     assert len(stub.requests) == 2
 
 

@@ -202,6 +202,8 @@ def hedging(stub: StubProvider) -> snapshot_pb2.Snapshot:
 async def test_a_slow_answer_is_overtaken_by_a_second_call(stub: StubProvider, sidecar: Sidecar) -> None:
     sidecar.apply(hedging(stub))
     await _warm(sidecar)
+    # Calls may have been hedged meanwhile, too.
+    before = len(stub.requests)
     stub.set_faults(Fault(model=MINI, hang="start", times=1))
 
     async with no_task_left():
@@ -215,7 +217,7 @@ async def test_a_slow_answer_is_overtaken_by_a_second_call(stub: StubProvider, s
     assert lost.most.output_tokens == 16_384
     assert (won.charge, won.usage) == (decision_pb2.CHARGE_COUNTED, decision.usage)
     await stub.until(lambda: stub.open_requests == 0)
-    assert sum(each.disconnected for each in stub.requests) == 1
+    assert sum(each.disconnected for each in stub.requests[before:]) == 1
     assert series(sidecar, "pointsman_hedges_total", policy="shop/support", model="mini", granted="true")
 
 

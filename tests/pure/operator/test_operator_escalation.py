@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from pointsman_api.v1 import control_pb2, quota_pb2, snapshot_pb2
-from pointsman_operator.compile import Budget, Member, budgets_for, budgets_message, quotas_of, terms_of
+from pointsman_operator.compile import Budget, Member, budgets_for, budgets_message, quota_of, terms_of
 from pointsman_operator.compile.policy import Compiled, compile_policy
 from pointsman_operator.ledger.windows import Window
 from pointsman_operator.resources import Key
@@ -16,7 +16,7 @@ from pointsman_operator.schema import definitions, validate
 from pointsman_sidecar.contract.rejections import SnapshotRejectedError
 from pointsman_sidecar.contract.snapshots import read_snapshot
 from pointsman_sidecar.routing.policy import AnswerFault, Escalation, WhenStreaming
-from pure.operator.objects import Json, policy, provider, quota, read_providers
+from pure.operator.objects import Json, policy, provider, read_providers
 
 NAME = "ModelRoutingPolicy/shop/support"
 NOON = 1_764_072_000.0  # 2025-11-25T12:00:00Z
@@ -151,8 +151,8 @@ def test_a_policy_without_a_limit_has_no_budget() -> None:
 
 
 def test_the_budgets_of_escalations_are_no_quotas() -> None:
-    assert list(quotas_of([NAME, "TokenQuota/shop/month"])) == [Key("shop", "month")]
-    assert quota()["kind"] == "TokenQuota"
+    assert quota_of(NAME) is None
+    assert quota_of("TokenQuota/shop/month") == Key("shop", "month")
 
 
 @pytest.mark.parametrize(

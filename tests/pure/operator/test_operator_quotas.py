@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pointsman_api.v1 import quota_pb2 as pb
 from pointsman_operator.compile import Budget, Member, budgets_for, budgets_message, check_quota, terms_of, told_anew
-from pointsman_operator.compile.budgets import AHEAD_SECONDS, Amount, Step, amount_of, budget_name
+from pointsman_operator.compile.budgets import AHEAD_SECONDS, Amount, Step, WhenExhausted, amount_of, budget_name
 from pointsman_operator.ledger.windows import Kind as WindowKind
 from pointsman_operator.ledger.windows import Window, window_at, zone
 from pointsman_operator.resources import Key, Problem, parse_pod, parse_policy, parse_quota
@@ -195,7 +195,7 @@ def test_what_a_quota_does_at_its_steps_and_its_end_is_told() -> None:
         Step(at_percent=95, default_model_only=True),
     )
     assert budget.cached_input_percent == 50
-    assert budget.default_model_when_exhausted
+    assert budget.when_exhausted is WhenExhausted.DEFAULT_MODEL
     assert budget.models == {("openai", "gpt-4o"), ("openai", "gone")}
 
 
@@ -203,7 +203,7 @@ def test_what_is_not_said_counts_all_models_and_cached_input_in_full() -> None:
     (budget,) = budgets(quota())
 
     assert (budget.models, budget.cached_input_percent, budget.steps) == (None, 100, ())
-    assert not budget.default_model_when_exhausted
+    assert budget.when_exhausted is WhenExhausted.REFUSE
 
 
 def test_money_counts_the_models_that_are_priced_in_it() -> None:

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from pointsman_sidecar.quota import speech
+from support.quota.declared import PER_USER, SHARED
 from support.quota.mutants import MUTANTS, Mutant
 from support.quota.runs import PROFILES, run
-from support.quota.worlds import PER_USER, SHARED, ViolationError, World
+from support.quota.worlds import ViolationError, World
 
 _SIDECARS = st.integers(min_value=0, max_value=2)
 _ANY = st.integers(min_value=0, max_value=1000)

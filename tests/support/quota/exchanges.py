@@ -12,93 +12,11 @@ import grpc
 from pointsman_api.v1 import control_pb2 as control
 from pointsman_api.v1 import quota_pb2 as pb
 from pointsman_api.v1 import quota_pb2_grpc
-from pointsman_sidecar.quota.budgets import Budget, Unit, Window
+from pointsman_sidecar.contract.quotas import call_message, read_budgets, read_reply
 from pointsman_sidecar.quota.holdings import Holdings
-from pointsman_sidecar.quota.messages import BlockState, Call, Item, Reply, Stamp, Verdict
 from pointsman_sidecar.quota.outcomes import Cause, Charge, Reservation, Shortage
 
 SECONDS = 20.0
-_UNITS = {
-    pb.BUDGET_UNIT_TOKENS: Unit.TOKENS,
-    pb.BUDGET_UNIT_REQUESTS: Unit.REQUESTS,
-}
-_STATES = {
-    pb.BLOCK_STATE_OPEN: BlockState.OPEN,
-    pb.BLOCK_STATE_CLOSED: BlockState.CLOSED,
-    pb.BLOCK_STATE_GONE: BlockState.GONE,
-}
-
-
-def call_message(call: Call) -> pb.QuotaCall:
-    """A call as it is sent."""
-    return pb.QuotaCall(
-        id=call.id,
-        session=call.session,
-        declares=call.declares,
-        high=call.high,
-        blocks=[_block(item) for item in call.items],
-    )
-
-
-def read_reply(reply: pb.QuotaReply) -> Reply:
-    """A reply as it came."""
-    return Reply(
-        id=reply.id,
-        session=reply.session,
-        now=reply.now.ToNanoseconds() / 1e9,
-        report_after=reply.report_after.ToNanoseconds() / 1e9,
-        retry_after=reply.retry_after.ToNanoseconds() / 1e9,
-        declare=reply.declare,
-        verdicts=tuple(
-            Verdict(
-                serial=each.serial,
-                state=_STATES[each.state],
-                granted=each.granted,
-                returned=each.returned,
-                created=Stamp(era=each.created.era, version=each.created.version) if each.HasField("created") else None,
-                short=each.short,
-                keep=each.keep if each.HasField("keep") else None,
-                limit=each.limit if each.HasField("limit") else None,
-                used=each.used,
-                held=each.held,
-            )
-            for each in reply.blocks
-        ),
-    )
-
-
-def read_budget(budget: pb.Budget) -> Budget:
-    """A budget as it came."""
-    return Budget(
-        name=budget.name,
-        shown=budget.shown,
-        unit=_UNITS[budget.unit],
-        limit=budget.limit,
-        windows=tuple(Window(window.start, window.end) for window in budget.windows),
-        subject=budget.subject if budget.HasField("subject") else None,
-    )
-
-
-def _block(item: Item) -> pb.BlockReport:
-    key, created = item.key, item.created
-    return pb.BlockReport(
-        account=pb.AccountRef(
-            budget=key.budget,
-            unit=key.unit,
-            subject=key.subject,
-            window=pb.BudgetWindow(start=key.start, end=key.end),
-        ),
-        serial=item.serial,
-        created=None if created is None else pb.AccountStamp(era=created.era, version=created.version),
-        granted=item.granted,
-        returned=item.returned,
-        used=item.used,
-        overrun=item.overrun,
-        total=item.total,
-        needed=item.needed,
-        least=item.least,
-        closed=item.closed,
-    )
 
 
 class EndedError(Exception):
@@ -200,7 +118,7 @@ class Sidecar:
             match response.WhichOneof("message"):
                 case "budgets":
                     self.told.append(response.budgets)
-                    self.holdings.bind([read_budget(each) for each in response.budgets.budgets])
+                    self.holdings.bind(read_budgets(response.budgets))
                 case "reply":
                     if response.reply.message:
                         self.messages.append(response.reply.message)

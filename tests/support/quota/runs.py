@@ -3,7 +3,8 @@
 import random
 from collections.abc import Callable
 
-from support.quota.worlds import PER_USER, SHARED, World
+from support.quota.declared import PER_USER, SHARED
+from support.quota.worlds import World
 
 Step = Callable[[World, random.Random], None]
 

@@ -1,11 +1,14 @@
 """A sidecar around the pure holdings: its calls in flight, and its journal on a disk that outlives it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from pointsman_operator.ledger.accounts import AccountKey
 from pointsman_sidecar.quota import journal
+from pointsman_sidecar.quota.blocks import Block
 from pointsman_sidecar.quota.budgets import Budget
 from pointsman_sidecar.quota.holdings import Holdings
+from pointsman_sidecar.quota.journal import Kept
 from pointsman_sidecar.quota.messages import Call
 from pointsman_sidecar.quota.outcomes import Charge, Reservation, Shortage
 from support.quota.wires import theirs_key
@@ -44,6 +47,19 @@ class ModelSidecar:
         """The process, which runs."""
         assert self.holdings is not None
         return self.holdings
+
+    def kept(self) -> Sequence[Kept]:
+        """The blocks that the journal has."""
+        recovered = journal.read(self.journal, boot=BOOT)
+        return () if recovered is None else recovered.blocks
+
+    def blocks(self) -> Sequence[Kept | Block]:
+        """The blocks that it holds, or would once its process runs."""
+        return self.kept() if self.holdings is None else list(self.holdings._desk.blocks.values())
+
+    def has(self, serial: int) -> bool:
+        """Whether its process holds this block."""
+        return serial in self.running._desk.blocks
 
     def start(self, budgets: list[Budget], *, fresh: str, now: float, keep_journal: bool) -> None:
         """Begin a process, with what the journal says or without."""

@@ -1,26 +1,22 @@
 """`World`: every way in which the protocol can be disturbed, as a method; and what must hold after each."""
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pointsman_operator.ledger import messages as ledger
 from pointsman_operator.ledger.accounts import Account, AccountKey, Block
 from pointsman_operator.ledger.answering import KEEP_SECONDS, Terms
 from pointsman_operator.ledger.eras import PAUSE_SECONDS
-from pointsman_operator.ledger.windows import Window as LedgerWindow
-from pointsman_sidecar.quota import journal
 from pointsman_sidecar.quota import messages as mine
-from pointsman_sidecar.quota.blocks import Block as HeldBlock
-from pointsman_sidecar.quota.budgets import Budget, Unit, Window
+from pointsman_sidecar.quota.budgets import Budget
 from pointsman_sidecar.quota.outcomes import Charge, Reservation, Shortage
+from support.quota import declared
+from support.quota.declared import PER_USER, SHARED
 from support.quota.replicas import Replica
-from support.quota.sidecars import BOOT, ModelSidecar
+from support.quota.sidecars import ModelSidecar
 from support.quota.stores import ModelStore
 from support.quota.wires import theirs_key, to_ledger, to_sidecar
 
-SHARED, PER_USER = "quota/shop/shared", "quota/shop/per-user"
-LENGTHS = {SHARED: 600, PER_USER: 60}
 USERS = ("u1", "u2")
 START = 1_800_000_000.0
 
@@ -198,10 +194,10 @@ class World:
         sidecar.running.hear(message.reply, now=self.now + sidecar.skew)
         sidecar.write()
         for block in before.values():
-            if block.gone or ((sidecar.holder, block.serial) in self._given_up and not _has(sidecar, block.serial)):
+            if block.gone or ((sidecar.holder, block.serial) in self._given_up and not sidecar.has(block.serial)):
                 self.waste[theirs_key(block.key)] += max(0, block.free)
             unsure = block.serial in {each.serial for each in message.reply.verdicts if each.created is None}
-            if (block.created is None or (unsure and not block.gone)) and not _has(sidecar, block.serial):
+            if (block.created is None or (unsure and not block.gone)) and not sidecar.has(block.serial):
                 self._orphans.add((sidecar.holder, block.serial))
         self.check(sidecar)
 
@@ -316,7 +312,7 @@ class World:
         """All that pods whose process does not run could use, once it does."""
         total = 0
         for sidecar in self.sidecars:
-            for block in () if sidecar.holdings is not None else _kept(sidecar):
+            for block in () if sidecar.holdings is not None else sidecar.kept():
                 if theirs_key(block.key) == key and not block.closing:
                     total += max(0, block.granted - block.returned - block.used)
         return total
@@ -375,15 +371,7 @@ class World:
 
     def terms(self) -> dict[str, Terms]:
         """The budgets as the operator has them."""
-        return {
-            name: Terms(
-                unit=Unit.TOKENS.value,
-                limit=limit,
-                has_window=lambda window, length=LENGTHS[name]: _has_window(window, length),
-                subject="" if name == SHARED else None,
-            )
-            for name, limit in self.limits.items()
-        }
+        return declared.terms(self.limits)
 
     @property
     def _leading(self) -> Replica:
@@ -405,7 +393,7 @@ class World:
         self._exact = self._exact and declared and self._all_declare
         keys = {key for key, used in self.consumed.items() if used} | set(self.store.accounts)
         for sidecar in self.sidecars:
-            keys |= {theirs_key(block.key) for block in _blocks_of(sidecar)}
+            keys |= {theirs_key(block.key) for block in sidecar.blocks()}
         for key in keys:
             there = self.store.accounts.get(key)
             if there is None and self.now > key.end + KEEP_SECONDS / 2:
@@ -428,7 +416,7 @@ class World:
         """What sidecars have in blocks of an account, beyond what the ledger knows of these."""
         total = 0
         for sidecar in self.sidecars:
-            for block in _blocks_of(sidecar):
+            for block in sidecar.blocks():
                 if theirs_key(block.key) == key:
                     known = None if account is None else account.blocks.get((sidecar.holder, block.serial))
                     need = block.used if block.closing else max(block.granted - block.returned, block.used)
@@ -444,17 +432,7 @@ class World:
         minute = self.now // 60
         if minute != self._budgets_of:
             self._budgets_of = minute
-            self._budgets = [
-                Budget(
-                    name=name,
-                    shown=name,
-                    unit=Unit.TOKENS,
-                    limit=limit,
-                    subject="" if name == SHARED else None,
-                    windows=_windows(self.now, LENGTHS[name]),
-                )
-                for name, limit in self.limits.items()
-            ]
+            self._budgets = declared.told(self.limits, now=self.now)
         return self._budgets
 
     def _rebind(self) -> None:
@@ -508,27 +486,3 @@ class World:
 def honest(account: Account) -> int:
     """Spent + held, counted here and not by what is tested."""
     return account.spent + sum(max(block.granted - block.returned, block.used) for block in account.blocks.values())
-
-
-def _kept(sidecar: ModelSidecar) -> Sequence[journal.Kept]:
-    recovered = journal.read(sidecar.journal, boot=BOOT)
-    return () if recovered is None else recovered.blocks
-
-
-def _blocks_of(sidecar: ModelSidecar) -> Sequence[journal.Kept | HeldBlock]:
-    """The blocks that a pod holds, or would once its process runs."""
-    return _kept(sidecar) if sidecar.holdings is None else list(sidecar.holdings._desk.blocks.values())
-
-
-def _has(sidecar: ModelSidecar, serial: int) -> bool:
-    return serial in sidecar.running._desk.blocks
-
-
-def _windows(now: float, length: int) -> tuple[Window, ...]:
-    first = int(now // length * length)
-    # One back as well: the sidecars' clocks may be behind.
-    return tuple(Window(first + at * length, first + (at + 1) * length) for at in range(-1, 5))
-
-
-def _has_window(window: LedgerWindow, length: int) -> bool:
-    return window.start % length == 0 and window.end == window.start + length
