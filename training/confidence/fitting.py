@@ -15,6 +15,7 @@ Numbers = NDArray[np.float64]
 PENALTY = 25.0
 OTHERS = 0.3
 MAIN = "routellm_gsm8k_dev"
+_LEVEL_PENALTY = 1e-3
 _ROUNDS = 30
 
 # What the samples cannot teach, since they have none of it: set by hand, mean, scale and weight. A sign that is hardly
@@ -50,7 +51,11 @@ def fit(samples: Sequence[Sample], learned: Sequence[str], *, main: str = MAIN, 
     mean, scale = np.round(mean, 5), np.maximum(np.round(scale, 5), 1e-5)
     inputs = np.nan_to_num((seen - mean) / scale).clip(-4, 4)
     fixed = np.array([_prior(sample) for sample in samples])
-    weights, bias = _newton(inputs, right, counts, fixed)
+    # Each set has a level of its own, so that no weight learns how another model answers, or how hard another set is.
+    sources = sorted({sample.source for sample in samples})
+    levels = np.array([[float(sample.source == source) for source in sources] for sample in samples])
+    weights, found_levels = _newton(inputs, levels, right, counts, fixed)
+    bias = float(found_levels[sources.index(main)])
     found = {
         name: Weight(float(mean[index]), float(scale[index]), round(float(weights[index]), 5))
         for index, name in enumerate(learned)
@@ -66,10 +71,13 @@ def _prior(sample: Sample) -> float:
     )
 
 
-def _newton(inputs: Numbers, right: Numbers, counts: Numbers, fixed: Numbers) -> tuple[Numbers, float]:
-    rows = np.hstack([inputs, np.ones((len(inputs), 1))])
+def _newton(
+    inputs: Numbers, levels: Numbers, right: Numbers, counts: Numbers, fixed: Numbers
+) -> tuple[Numbers, Numbers]:
+    rows = np.hstack([inputs, levels])
+    known = inputs.shape[1]
     penalty = np.full(rows.shape[1], PENALTY)
-    penalty[-1] = 0.0
+    penalty[known:] = _LEVEL_PENALTY
     weights = np.zeros(rows.shape[1])
     for _ in range(_ROUNDS):
         expected = 1 / (1 + np.exp(-(rows @ weights + fixed)))
@@ -79,4 +87,4 @@ def _newton(inputs: Numbers, right: Numbers, counts: Numbers, fixed: Numbers) ->
         weights = weights - step
         if np.abs(step).max() < 1e-9:  # noqa: PLR2004 - nothing moves any more
             break
-    return weights[:-1], float(weights[-1])
+    return weights[:known], weights[known:]

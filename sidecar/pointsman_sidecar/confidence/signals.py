@@ -103,7 +103,9 @@ def _numbers(reckoned: Reckoning, ended: Final, numbers: Given, question: Asked)
         "final_is_given": float(last is not None and any(_near(last, each) for each in everything)),
         "final_is_fraction": float(not is_whole),
         "final_is_fraction_of_count": float(not is_whole and question.asks_count and not question.asks_money),
-        "final_has_odd_cents": float(last is not None and question.asks_money and not _near(last * 100, round(last * 100))),
+        "final_has_odd_cents": float(
+            last is not None and question.asks_money and not _near(last * 100, round(last * 100))
+        ),
         "final_has_one_decimal": float(not is_whole and last is not None and _near(last * 10, round(last * 10))),
         "final_is_negative": float(last is not None and last < 0),
         "final_is_zero": float(last == 0),
