@@ -6,7 +6,6 @@ from pathlib import Path
 
 from confidence import fitting, measures, samples
 from confidence.samples import FOLDS, SETS, Sample
-
 from pointsman_sidecar.confidence.calibration import Labelled, fit
 from pointsman_sidecar.confidence.reliability import Bin, ece, table
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from confidence.samples import Sample
 from numpy.typing import NDArray
 
+from confidence.samples import Sample
 from pointsman_sidecar.confidence.models import Model, Weight
 
 Numbers = NDArray[np.float64]
@@ -13,7 +13,7 @@ Numbers = NDArray[np.float64]
 # What holds the weights down; what an answer of the two sets counts where the third is what is to be learned of:
 # those models answer in another form, and are right more often.
 PENALTY = 25.0
-OTHERS = 0.3
+OTHERS = 0.6
 MAIN = "routellm_gsm8k_dev"
 _LEVEL_PENALTY = 1e-3
 _ROUNDS = 30

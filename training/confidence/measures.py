@@ -23,7 +23,7 @@ def quality(scores: Sequence[float], gains: Sequence[float]) -> Quality:
     """Escalate by falling score: the area under the recovered gap, and the shares that recover 50 % and 80 % of it."""
     score, gain = np.array(scores), np.array(gains)
     draw = np.random.default_rng(0)
-    resampled = []
+    resampled: list[Numbers] = []
     while len(resampled) < _RESAMPLES:
         picked = draw.integers(0, len(score), len(score))
         if gain[picked].sum() > 0:

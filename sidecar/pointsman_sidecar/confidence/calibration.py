@@ -78,7 +78,7 @@ def _curve(labels: Sequence[Labelled]) -> Curve:
 
 
 def _platt(labels: Sequence[Labelled]) -> tuple[float, float]:
-    """Slope and level by Newton's method, held towards "as it is" by the weight of one answer; the slope never falls."""
+    """Slope and level by Newton's method, held towards "as it is" by the weight of one answer."""
     inputs = [_logit(label.confidence) for label in labels]
     slope, level = 1.0, 0.0
     for _ in range(_ROUNDS):

@@ -1,4 +1,4 @@
-"""Equations in a text, and whether they hold: `12 * 3 = 36`, `$40 + $5 = $45`, `<<48/2=24>>`, `\\frac{1}{2} = 0.5`.
+r"""Equations in a text, and whether they hold: `12 * 3 = 36`, `$40 + $5 = $45`, `<<48/2=24>>`, `\frac{1}{2} = 0.5`.
 
 Each side of an equals sign is read as far as it can be; two sides are compared where one of them reckons. In a chain
 such as `5 * 3 = 15 + 2 = 17` a side may go on from the result before it: its first number is enough.
@@ -12,7 +12,7 @@ from enum import Enum, auto
 from pointsman_sidecar.confidence.expressions import Expression, after_equals, before_equals
 from pointsman_sidecar.confidence.tokens import Kind, Token, plain, tokens
 
-MOST_EQUATIONS = 80
+MOST_EQUATIONS = 40
 # What a calculator's aid writes into an answer. Neither part can hold what ends the other.
 _ANNOTATION = re.compile(r"<<([^<>=\n]{1,80})=([^<>=\n]{1,40})>>")
 _OPEN_ANNOTATION = re.compile(r"<<[^<>\n]{0,120}$")

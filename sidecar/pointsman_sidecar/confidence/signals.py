@@ -14,6 +14,14 @@ from pointsman_sidecar.confidence.tokens import Kind
 Signals = dict[str, float]
 # A question with so many numbers is one to reckon with.
 _A_PROBLEM = 2
+_HUNDRED = 100
+_OF_QUESTION = ("prompt_", "asks_")
+# What says something of an answer that goes on: the rest speaks of its end or of its size.
+_OF_A_PART = {
+    "refused", "repetition", "hedges", "corrections", "wrong_sums", "has_wrong_sum", "rounded_sums",
+    "foreign_operands", "foreign_share", "negative_results", "fractional_results",
+    "least_probable", "probable_p5", "probable_p50", "doubtful_tokens",
+}  # fmt: skip
 _JSON = {"{", "[", "`"}
 
 
@@ -39,6 +47,8 @@ def signals(answer: Judged) -> Signals:
             "probable_p50": said.median,
             "doubtful_tokens": said.doubtful,
         }
+    if answer.is_partial:
+        return {name: value for name, value in seen.items() if name in _OF_A_PART or name.startswith(_OF_QUESTION)}
     return seen
 
 
@@ -154,14 +164,15 @@ def _question(prompt: excerpts.Excerpt, numbers: Given, question: Asked) -> Sign
 
 def _uses_percent(reckoned: Reckoning) -> bool:
     equations = (*reckoned.equations, *reckoned.annotated)
-    return any(
-        each.left.has_percent or any(number == 100 or 0 < number < 2 and number != 1 for number in each.left.numbers)  # noqa: PLR2004
-        for each in equations
-    )
+    return any(each.left.has_percent or any(map(_is_of_percent, each.left.numbers)) for each in equations)
+
+
+def _is_of_percent(number: float) -> bool:
+    return number == _HUNDRED or (0 < number < 2 and number != 1)  # noqa: PLR2004 - 0.8, 1.2
 
 
 def _near(one: float, other: float) -> bool:
-    return abs(one - other) <= 1e-6 * max(1.0, abs(one), abs(other))  # noqa: PLR2004 - what floats lose
+    return abs(one - other) <= 1e-6 * max(1.0, abs(one), abs(other))
 
 
 def _log(count: float) -> float:
