@@ -14,7 +14,7 @@ _FORM = frozenset({
     "annotated_sums", "ends_openly", "final_has_numbers", "final_has_words", "final_is_marked", "final_is_said",
     "length", "length_to_prompt", "unbalanced", "corrections",
 })  # fmt: skip
-_BINS = 5
+_BINS, _LEAST = 5, (100, 50)
 
 
 def cross_validated(labelled: Sequence[Sample], source: str, learned: Sequence[str]) -> list[float]:
@@ -66,10 +66,12 @@ def _calibration(own: Sequence[Sample], trusted: Sequence[float]) -> None:
         new = [line for index, (_, line) in enumerate(lines) if index % 2 != half]
         calibration = fit(known)
         mapped = [(calibration.apply("cheap", line.confidence), line.is_right) for line in new]
-        bins = table(mapped, bins=_BINS)
-        _say(f"calibrated on half {number}, on the other: ECE {ece(bins):.3f}, largest gap {max(map(_gap, bins)):.3f}")
-        for each in bins:
-            _say(f"    {each.confidence:.3f} said, {each.accuracy:.3f} right of {each.count}")
+        for least in _LEAST:
+            bins = table(mapped, bins=_BINS, least=least)
+            _say(f"calibrated on half {number}, on the other, bins of {least} at least:")
+            _say(f"    ECE {ece(bins):.3f}, largest gap {max(map(_gap, bins)):.3f}")
+            for each in bins:
+                _say(f"    {each.confidence:.3f} said, {each.accuracy:.3f} right of {each.count} (±{each.chance:.3f})")
 
 
 def _gap(one: Bin) -> float:

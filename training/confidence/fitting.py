@@ -16,6 +16,8 @@ PENALTY = 25.0
 OTHERS = 0.6
 MAIN = "routellm_gsm8k_dev"
 _LEVEL_PENALTY = 1e-3
+# Few answers have these, and nearly all that do are wrong: held down like the rest they would say too little.
+FEW, FEW_PENALTY = frozenset({"has_wrong_sum", "ends_openly"}), 4.0
 _ROUNDS = 30
 
 # What the samples cannot teach, since they have none of it: set by hand, mean, scale and weight. A sign that is hardly
@@ -54,7 +56,8 @@ def fit(samples: Sequence[Sample], learned: Sequence[str], *, main: str = MAIN, 
     # Each set has a level of its own, so that no weight learns how another model answers, or how hard another set is.
     sources = sorted({sample.source for sample in samples})
     levels = np.array([[float(sample.source == source) for source in sources] for sample in samples])
-    weights, found_levels = _newton(inputs, levels, right, counts, fixed)
+    held = np.array([FEW_PENALTY if name in FEW else PENALTY for name in learned])
+    weights, found_levels = _newton(inputs, levels, held, right, counts, fixed)
     bias = float(found_levels[sources.index(main)])
     found = {
         name: Weight(float(mean[index]), float(scale[index]), round(float(weights[index]), 5))
@@ -72,12 +75,11 @@ def _prior(sample: Sample) -> float:
 
 
 def _newton(
-    inputs: Numbers, levels: Numbers, right: Numbers, counts: Numbers, fixed: Numbers
+    inputs: Numbers, levels: Numbers, held: Numbers, right: Numbers, counts: Numbers, fixed: Numbers
 ) -> tuple[Numbers, Numbers]:
     rows = np.hstack([inputs, levels])
     known = inputs.shape[1]
-    penalty = np.full(rows.shape[1], PENALTY)
-    penalty[known:] = _LEVEL_PENALTY
+    penalty = np.concatenate([held, np.full(levels.shape[1], _LEVEL_PENALTY)])
     weights = np.zeros(rows.shape[1])
     for _ in range(_ROUNDS):
         expected = 1 / (1 + np.exp(-(rows @ weights + fixed)))

@@ -1,8 +1,8 @@
 """Maps from what the judge says to how often answers of a model are right, learned from labelled answers.
 
-Platt's map, a logistic curve of two numbers, is learned of a few answers; from `ENOUGH_FOR_STEPS` on it is corrected by
-isotonic steps, which can follow any rising curve and need that many to do so. Both rise: a calibrated confidence orders
-the answers of a model as the judge does.
+Platt's map, a logistic curve of two numbers, is learned of a few answers; from `ENOUGH_FOR_STEPS` on an isotonic line
+takes its place, which can follow any rising curve and needs that many to do so. Neither falls: a calibrated confidence
+orders the answers of a model as the judge does.
 """
 
 import math
@@ -13,9 +13,9 @@ from dataclasses import dataclass
 # Fewer labels than this make no map of a model's own.
 ENOUGH = 20
 ENOUGH_FOR_STEPS = 1_000
-_LEAST_IN_STEP = 50
+_LEAST_IN_GROUP, _MOST_GROUPS = 50, 40
 _ROUNDS = 50
-_EDGE = 1e-6
+_EDGE = 1e-5
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,23 +104,23 @@ def _platt(labels: Sequence[Labelled]) -> tuple[float, float]:
 
 
 def _steps(labels: Sequence[Labelled]) -> list[tuple[float, float]]:
-    """The rising steps nearest to the labels: neighbours that fall are pooled, and so are small ones."""
-    pools: list[tuple[float, float, int]] = []  # sums of confidence and rightness, count
-    for label in sorted(labels, key=lambda each: each.confidence):
-        pools.append((label.confidence, label.is_right, 1))
-        while len(pools) > 1 and (
-            pools[-2][1] * pools[-1][2] >= pools[-1][1] * pools[-2][2] or pools[-2][2] < _LEAST_IN_STEP
-        ):
-            last, before = pools.pop(), pools.pop()
-            pools.append((before[0] + last[0], before[1] + last[1], before[2] + last[2]))
-    if len(pools) > 1 and pools[-1][2] < _LEAST_IN_STEP:
-        last, before = pools.pop(), pools.pop()
-        pools.append((before[0] + last[0], before[1] + last[1], before[2] + last[2]))
+    """A rising line through groups of neighbours: groups that fall behind the one before are pooled with it."""
+    ordered = sorted(labels, key=lambda each: each.confidence)
+    size = max(_LEAST_IN_GROUP, math.ceil(len(ordered) / _MOST_GROUPS))
+    groups = [ordered[start : start + size] for start in range(0, len(ordered), size)]
+    pools: list[tuple[float, int, list[float]]] = []  # right ones, answers, and where each group lies
+    for group in groups:
+        right, count = sum(each.is_right for each in group), len(group)
+        places = [sum(each.confidence for each in group) / count]
+        while pools and pools[-1][0] * count >= right * pools[-1][1]:
+            before = pools.pop()
+            right, count, places = before[0] + right, before[1] + count, [*before[2], *places]
+        pools.append((right, count, places))
     points: list[tuple[float, float]] = []
-    for confidence, right, count in pools:
-        at = confidence / count
-        if not points or at > points[-1][0] + _EDGE:
-            points.append((at, (right + 1) / (count + 2)))
+    for right, count, places in pools:
+        for place in places:
+            if not points or place > points[-1][0] + _EDGE:
+                points.append((place, right / count))
     return points
 
 

@@ -78,7 +78,7 @@ def given(text: str) -> Given:
 
 def provenance(equations: Sequence[Equation], numbers: Given, mentioned: Iterable[float]) -> Provenance:
     """Follow the numbers. `mentioned` are all that the answer has, in sums or not."""
-    known = {_key(value) for value in _derived((*numbers.digits, *numbers.words))}
+    known = {_key(value) for value in _derived({*numbers.digits, *numbers.words})}
     customary = {_key(value) for value in _CUSTOMARY}
     results: dict[float, bool] = {}
     operands = foreign = usual = repeated = negative = fractional = 0

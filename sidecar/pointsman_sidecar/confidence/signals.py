@@ -18,7 +18,8 @@ _HUNDRED = 100
 _OF_QUESTION = ("prompt_", "asks_")
 # What says something of an answer that goes on: the rest speaks of its end or of its size.
 _OF_A_PART = {
-    "refused", "repetition", "hedges", "corrections", "wrong_sums", "has_wrong_sum", "rounded_sums",
+    "refused", "repetition", "hedges", "corrections",
+    "wrong_sums", "has_wrong_sum", "has_wrong_algebra", "rounded_sums",
     "foreign_operands", "foreign_share", "negative_results", "fractional_results",
     "least_probable", "probable_p5", "probable_p50", "doubtful_tokens",
 }  # fmt: skip
@@ -87,10 +88,13 @@ def _words(text: str) -> Signals:
 def _sums(reckoned: Reckoning) -> Signals:
     every = (*reckoned.equations, *reckoned.annotated)
     wrong = sum(each.verdict is Verdict.WRONG for each in every)
+    # Beside unknowns what looks like a sum is often a part of one: such a mistake is a weaker sign.
+    is_algebra = any(token.kind is Kind.UNKNOWN for token in reckoned.tokens)
     return {
         "sums": _log(len(reckoned.equations)),
-        "wrong_sums": float(min(wrong, 3)),
-        "has_wrong_sum": float(wrong > 0),
+        "wrong_sums": 0.0 if is_algebra else float(min(wrong, 3)),
+        "has_wrong_sum": float(wrong > 0 and not is_algebra),
+        "has_wrong_algebra": float(wrong > 0 and is_algebra),
         "rounded_sums": float(min(2, sum(each.verdict is Verdict.ROUNDED for each in every))),
         "annotated_sums": float(bool(reckoned.annotated)),
     }
