@@ -55,10 +55,10 @@ _ROWS: dict[After, tuple[Sight, Sight, Sight, Sight]] = {
     After.WORDING: (_NO, _PART, _PART, _ALL),
     After.ARITHMETIC: (_NO, _PART, _PART, _ALL),
     After.ENDING: (_NO, _SHORT, _SHORT, _ALL),
-    # An answer must be acted on as policies say: what is found at the end only, after chunks were sent, is no rule.
-    After.TRUNCATION: (_NO, _NEVER, _NEVER, _ALL),
-    After.SCHEMA: (_NO, _NEVER, _NEVER, _ALL),
-    After.SELF_CHECK: (_NO, _NEVER, _NEVER, _ALL),
+    # Known at an answer's end. A buffer may hold one whole; the first tokens never hold one worth the name.
+    After.TRUNCATION: (_NO, _NEVER, _SHORT, _ALL),
+    After.SCHEMA: (_NO, _NEVER, _SHORT, _ALL),
+    After.SELF_CHECK: (_NO, _NEVER, _SHORT, _ALL),
 }
 TABLE: dict[tuple[After, Holding], Sight] = {
     (after, holding): sight

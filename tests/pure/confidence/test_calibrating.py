@@ -39,7 +39,7 @@ def bent(confidence: float) -> float:
 @pytest.mark.parametrize(("count", "truth"), [(600, timid), (5_000, timid), (5_000, bent)])
 def test_a_map_learned_on_half_holds_on_the_other(count: int, truth: Callable[[float], float]) -> None:
     calibration = fit(answers(count, seed=1, truth=truth))
-    fresh = answers(4_000, seed=2, truth=truth)
+    fresh = answers(20_000, seed=2, truth=truth)
     raw = table(((each.confidence, each.is_right) for each in fresh), least=400)
     mapped = table(((calibration.apply("mini", each.confidence), each.is_right) for each in fresh), least=400)
     assert max(abs(each.gap) for each in raw) > 0.15

@@ -27,14 +27,14 @@ def seen(response: str, prompt: str = QUESTION) -> dict[str, float]:
 @given(
     TEXTS, TEXTS, TEXTS,
     st.none() | st.lists(st.floats(max_value=0) | st.just(math.nan), max_size=50),
-    st.none() | st.booleans(), st.booleans(), st.booleans(),
+    st.tuples(st.none() | st.booleans(), st.booleans(), st.booleans()),
 )  # fmt: skip
 def test_any_answer_gets_one_verdict(
-    prompt: str, response: str, reason: str, logprobs: list[float] | None, *flags: bool | None
+    prompt: str, response: str, reason: str, logprobs: list[float] | None, flags: tuple[bool | None, bool, bool]
 ) -> None:
     answer = Judged(
-        prompt=prompt, response=response, finish_reason=reason, logprobs=logprobs, valid_json=flags[0], refused=bool(flags[1]),
-        is_partial=bool(flags[2]),
+        prompt=prompt, response=response, finish_reason=reason, logprobs=logprobs,
+        valid_json=flags[0], refused=flags[1], is_partial=flags[2],
     )  # fmt: skip
     verdict = judge(answer)
     assert 0 <= verdict.value <= 1

@@ -19,7 +19,8 @@ def test_more_held_back_is_never_seen_less() -> None:
 
 
 def test_what_needs_the_end_is_refused_in_part() -> None:
-    assert not is_possible(After.SCHEMA, Holding.BUFFER)
+    assert not is_possible(After.SCHEMA, Holding.FIRST_TOKENS)
+    assert TABLE[After.SCHEMA, Holding.BUFFER] is Sight.IF_SHORT
     assert is_possible(After.SCHEMA, Holding.BUFFER_ALL)
     assert is_possible(After.CONFIDENCE, Holding.FIRST_TOKENS)
 
