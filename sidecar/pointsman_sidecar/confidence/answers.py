@@ -10,8 +10,7 @@ class Judged:
 
     `finish_reason` is OpenAI's word, empty where it is not known. `logprobs` are those of the answer's tokens, natural
     logarithms, None where the model gave none. `valid_json` says whether the text satisfies the JSON schema that was
-    asked for, None where none was. `refused` stands for a provider's own field of refusals. An answer that
-    `is_partial` goes on after this text: what its end would tell is not looked for.
+    asked for, None where none was. `refused` stands for a provider's own field of refusals.
     """
 
     prompt: str
@@ -20,7 +19,6 @@ class Judged:
     logprobs: Sequence[float] | None = None
     valid_json: bool | None = None
     refused: bool = False
-    is_partial: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

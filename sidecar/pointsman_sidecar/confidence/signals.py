@@ -15,14 +15,6 @@ Signals = dict[str, float]
 # A question with so many numbers is one to reckon with.
 _A_PROBLEM = 2
 _HUNDRED = 100
-_OF_QUESTION = ("prompt_", "asks_")
-# What says something of an answer that goes on: the rest speaks of its end or of its size.
-_OF_A_PART = {
-    "refused", "repetition", "hedges", "corrections",
-    "wrong_sums", "has_wrong_sum", "has_wrong_algebra", "rounded_sums",
-    "foreign_operands", "foreign_share", "negative_results", "fractional_results",
-    "least_probable", "probable_p5", "probable_p50", "doubtful_tokens",
-}  # fmt: skip
 _JSON = {"{", "[", "`"}
 
 
@@ -48,8 +40,6 @@ def signals(answer: Judged) -> Signals:
             "probable_p50": said.median,
             "doubtful_tokens": said.doubtful,
         }
-    if answer.is_partial:
-        return {name: value for name, value in seen.items() if name in _OF_A_PART or name.startswith(_OF_QUESTION)}
     return seen
 
 

@@ -17,17 +17,12 @@ class Holding(StrEnum):
 
 
 class After(StrEnum):
-    """What is done or seen after the call."""
+    """What an answer is looked at for."""
 
     CONFIDENCE = "Confidence"
     REFUSAL = "Refusal"
-    LOG_PROBABILITIES = "LogProbabilities"
-    WORDING = "Wording"
-    ARITHMETIC = "Arithmetic"
-    ENDING = "Ending"
+    INVALID_OUTPUT = "InvalidOutput"
     TRUNCATION = "Truncation"
-    SCHEMA = "Schema"
-    SELF_CHECK = "SelfCheck"
 
 
 class Sight(StrEnum):
@@ -49,16 +44,13 @@ _NO, _PART, _SHORT, _ALL, _NEVER = (
     Sight.NOT_LOOKED, Sight.PART, Sight.IF_SHORT, Sight.WHOLE, Sight.IMPOSSIBLE,
 )  # fmt: skip
 _ROWS: dict[After, tuple[Sight, Sight, Sight, Sight]] = {
-    After.CONFIDENCE: (_NO, _PART, _PART, _ALL),
-    After.REFUSAL: (_NO, _PART, _ALL, _ALL),
-    After.LOG_PROBABILITIES: (_NO, _PART, _PART, _ALL),
-    After.WORDING: (_NO, _PART, _PART, _ALL),
-    After.ARITHMETIC: (_NO, _PART, _PART, _ALL),
-    After.ENDING: (_NO, _SHORT, _SHORT, _ALL),
-    # Known at an answer's end. A buffer may hold one whole; the first tokens never hold one worth the name.
+    # Half an answer looks like a bad one: numbers that are not used yet, no final answer. It is judged whole or not at all.
+    After.CONFIDENCE: (_NO, _NEVER, _SHORT, _ALL),
+    # Whoever refuses does so at once.
+    After.REFUSAL: (_NO, _PART, _PART, _ALL),
+    # Known at an answer's end alone.
+    After.INVALID_OUTPUT: (_NO, _NEVER, _SHORT, _ALL),
     After.TRUNCATION: (_NO, _NEVER, _SHORT, _ALL),
-    After.SCHEMA: (_NO, _NEVER, _SHORT, _ALL),
-    After.SELF_CHECK: (_NO, _NEVER, _SHORT, _ALL),
 }
 TABLE: dict[tuple[After, Holding], Sight] = {
     (after, holding): sight

@@ -27,14 +27,14 @@ def seen(response: str, prompt: str = QUESTION) -> dict[str, float]:
 @given(
     TEXTS, TEXTS, TEXTS,
     st.none() | st.lists(st.floats(max_value=0) | st.just(math.nan), max_size=50),
-    st.tuples(st.none() | st.booleans(), st.booleans(), st.booleans()),
+    st.tuples(st.none() | st.booleans(), st.booleans()),
 )  # fmt: skip
 def test_any_answer_gets_one_verdict(
-    prompt: str, response: str, reason: str, logprobs: list[float] | None, flags: tuple[bool | None, bool, bool]
+    prompt: str, response: str, reason: str, logprobs: list[float] | None, flags: tuple[bool | None, bool]
 ) -> None:
     answer = Judged(
         prompt=prompt, response=response, finish_reason=reason, logprobs=logprobs,
-        valid_json=flags[0], refused=flags[1], is_partial=flags[2],
+        valid_json=flags[0], refused=flags[1],
     )  # fmt: skip
     verdict = judge(answer)
     assert 0 <= verdict.value <= 1
@@ -76,17 +76,6 @@ def test_tokens_in_doubt_cost_trust() -> None:
 def test_prose_is_not_measured_as_sums_are() -> None:
     assert "sums" not in signals(PROSE)
     assert "final_is_marked" not in signals(PROSE)
-
-
-def test_an_answer_that_goes_on_is_not_blamed_for_its_end() -> None:
-    cut = Judged(prompt=QUESTION, response=GOOD[:45], is_partial=True)
-    assert "ends_openly" not in signals(cut)
-    assert "final_is_last_sum" not in signals(cut)
-    assert judge(cut).value > judge(replace(cut, is_partial=False)).value
-
-
-def test_an_answer_that_goes_on_is_blamed_for_a_wrong_sum() -> None:
-    assert signals(Judged(prompt=QUESTION, response="12 * 3 = 38 and", is_partial=True))["has_wrong_sum"] == 1
 
 
 @pytest.mark.parametrize("language", REFUSALS)

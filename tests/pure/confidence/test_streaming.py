@@ -18,11 +18,10 @@ def test_more_held_back_is_never_seen_less() -> None:
         assert ranks == sorted(ranks), after
 
 
-def test_what_needs_the_end_is_refused_in_part() -> None:
-    assert not is_possible(After.SCHEMA, Holding.FIRST_TOKENS)
-    assert TABLE[After.SCHEMA, Holding.BUFFER] is Sight.IF_SHORT
-    assert is_possible(After.SCHEMA, Holding.BUFFER_ALL)
-    assert is_possible(After.CONFIDENCE, Holding.FIRST_TOKENS)
+def test_what_needs_the_end_is_refused_of_the_first_tokens() -> None:
+    possible = {after for after in After if is_possible(after, Holding.FIRST_TOKENS)}
+    assert possible == {After.REFUSAL}
+    assert all(is_possible(after, Holding.BUFFER_ALL) for after in After)
 
 
 def test_the_docs_have_the_table() -> None:
