@@ -44,7 +44,7 @@ _NO, _PART, _SHORT, _ALL, _NEVER = (
     Sight.NOT_LOOKED, Sight.PART, Sight.IF_SHORT, Sight.WHOLE, Sight.IMPOSSIBLE,
 )  # fmt: skip
 _ROWS: dict[After, tuple[Sight, Sight, Sight, Sight]] = {
-    # Half an answer looks like a bad one: numbers that are not used yet, no final answer. It is judged whole or not at all.
+    # Half an answer looks like a bad one: numbers not used yet, no final answer. It is judged whole or not at all.
     After.CONFIDENCE: (_NO, _NEVER, _SHORT, _ALL),
     # Whoever refuses does so at once.
     After.REFUSAL: (_NO, _PART, _PART, _ALL),
