@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from confidence.samples import Sample
 from numpy.typing import NDArray
 
+from confidence.samples import Sample
 from pointsman_sidecar.confidence.models import Model, Weight
 
 Numbers = NDArray[np.float64]
@@ -13,8 +13,11 @@ Numbers = NDArray[np.float64]
 # What holds the weights down; what an answer of the two sets counts where the third is what is to be learned of:
 # those models answer in another form, and are right more often.
 PENALTY = 25.0
-OTHERS = 0.3
+OTHERS = 0.6
 MAIN = "routellm_gsm8k_dev"
+_LEVEL_PENALTY = 1e-3
+# Few answers have these, and nearly all that do are wrong: held down like the rest they would say too little.
+FEW, FEW_PENALTY = frozenset({"has_wrong_sum", "ends_openly"}), 4.0
 _ROUNDS = 30
 
 # What the samples cannot teach, since they have none of it: set by hand, mean, scale and weight. A sign that is hardly
@@ -50,7 +53,12 @@ def fit(samples: Sequence[Sample], learned: Sequence[str], *, main: str = MAIN, 
     mean, scale = np.round(mean, 5), np.maximum(np.round(scale, 5), 1e-5)
     inputs = np.nan_to_num((seen - mean) / scale).clip(-4, 4)
     fixed = np.array([_prior(sample) for sample in samples])
-    weights, bias = _newton(inputs, right, counts, fixed)
+    # Each set has a level of its own, so that no weight learns how another model answers, or how hard another set is.
+    sources = sorted({sample.source for sample in samples})
+    levels = np.array([[float(sample.source == source) for source in sources] for sample in samples])
+    held = np.array([FEW_PENALTY if name in FEW else PENALTY for name in learned])
+    weights, found_levels = _newton(inputs, levels, held, right, counts, fixed)
+    bias = float(found_levels[sources.index(main)])
     found = {
         name: Weight(float(mean[index]), float(scale[index]), round(float(weights[index]), 5))
         for index, name in enumerate(learned)
@@ -66,10 +74,12 @@ def _prior(sample: Sample) -> float:
     )
 
 
-def _newton(inputs: Numbers, right: Numbers, counts: Numbers, fixed: Numbers) -> tuple[Numbers, float]:
-    rows = np.hstack([inputs, np.ones((len(inputs), 1))])
-    penalty = np.full(rows.shape[1], PENALTY)
-    penalty[-1] = 0.0
+def _newton(
+    inputs: Numbers, levels: Numbers, held: Numbers, right: Numbers, counts: Numbers, fixed: Numbers
+) -> tuple[Numbers, Numbers]:
+    rows = np.hstack([inputs, levels])
+    known = inputs.shape[1]
+    penalty = np.concatenate([held, np.full(levels.shape[1], _LEVEL_PENALTY)])
     weights = np.zeros(rows.shape[1])
     for _ in range(_ROUNDS):
         expected = 1 / (1 + np.exp(-(rows @ weights + fixed)))
@@ -79,4 +89,4 @@ def _newton(inputs: Numbers, right: Numbers, counts: Numbers, fixed: Numbers) ->
         weights = weights - step
         if np.abs(step).max() < 1e-9:  # noqa: PLR2004 - nothing moves any more
             break
-    return weights[:-1], float(weights[-1])
+    return weights[:known], weights[known:]

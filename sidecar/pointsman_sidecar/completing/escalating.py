@@ -76,7 +76,7 @@ class Escalating:
         *,
         streams: bool,
     ) -> tuple[_Result, Attempt] | None:
-        """The stronger model's answer. What a stream's decision says of it is said first, and taken back if it fails."""
+        """The stronger model's answer. What the decision says of it is said before it, and taken back if it fails."""
         progress = serving.progress
         quota, outcome = progress.quota, first.outcome
         first.outcome, first.unused = Outcome.SUCCEEDED, found.why

@@ -1,4 +1,4 @@
-"""Equations in a text, and whether they hold: `12 * 3 = 36`, `$40 + $5 = $45`, `<<48/2=24>>`, `\\frac{1}{2} = 0.5`.
+r"""Equations in a text, and whether they hold: `12 * 3 = 36`, `$40 + $5 = $45`, `<<48/2=24>>`, `\frac{1}{2} = 0.5`.
 
 Each side of an equals sign is read as far as it can be; two sides are compared where one of them reckons. In a chain
 such as `5 * 3 = 15 + 2 = 17` a side may go on from the result before it: its first number is enough.
@@ -8,11 +8,12 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
+from itertools import islice
 
 from pointsman_sidecar.confidence.expressions import Expression, after_equals, before_equals
 from pointsman_sidecar.confidence.tokens import Kind, Token, plain, tokens
 
-MOST_EQUATIONS = 80
+MOST_EQUATIONS = 40
 # What a calculator's aid writes into an answer. Neither part can hold what ends the other.
 _ANNOTATION = re.compile(r"<<([^<>=\n]{1,80})=([^<>=\n]{1,40})>>")
 _OPEN_ANNOTATION = re.compile(r"<<[^<>\n]{0,120}$")
@@ -57,21 +58,15 @@ class Reckoning:
 def reckoning(text: str) -> Reckoning:
     """All equations of a text, `MOST_EQUATIONS` at most."""
     annotated: list[Equation] = []
-    for match in _ANNOTATION.finditer(text):
-        if len(annotated) >= MOST_EQUATIONS:
-            break
+    for match in islice(_ANNOTATION.finditer(text), MOST_EQUATIONS):
         equation = _compare(before_equals(tokens(match.group(1))), after_equals(tokens(match.group(2))))
         if equation is not None:
             annotated.append(equation)
     bare = _ANNOTATION.sub("", text)
     is_cut = bool(_OPEN_ANNOTATION.search(bare[-130:]))
     found = tuple(tokens(plain(bare)))
-    equations = []
-    for equation in _equations(found):
-        equations.append(equation)
-        if len(equations) >= MOST_EQUATIONS:
-            break
-    return Reckoning(tuple(equations), tuple(annotated), is_cut, found)
+    equations = tuple(islice(_equations(found), MOST_EQUATIONS))
+    return Reckoning(equations, tuple(annotated), is_cut, found)
 
 
 def _equations(found: Sequence[Token]) -> Iterator[Equation]:

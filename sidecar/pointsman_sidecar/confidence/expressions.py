@@ -70,32 +70,36 @@ class _Reader:
 
     def read(self, side: Sequence[Token]) -> None:
         index, end = 0, len(side)
-        while index < end:
-            token = side[index]
-            following = side[index + 1] if index + 1 < end else None
-            if token.kind is Kind.NUMBER:
-                if not self._number(token):
-                    return
-            elif token.kind is Kind.PERCENT:
-                self._percent()
-            elif token.kind is Kind.OPERATOR:
-                index = self._operator(token, following, index)
-            elif token.kind is Kind.OPEN:
-                index = self._open(side, index)
-            elif token.kind is Kind.CLOSE:
-                self._close()
-            elif token.kind is Kind.WORD:
-                self._word(token, following)
-            elif token.kind is Kind.UNKNOWN:
-                self._is_unreadable = True
-            elif self._restarts:
-                self._clear()
-            else:
+        while index < end and len(self._parts) <= MOST_PARTS:
+            taken = self._take(side, index)
+            if taken is None:
                 return
-            if len(self._parts) > MOST_PARTS:
-                self._is_unreadable = True
-                return
-            index += 1
+            index = taken + 1
+        self._is_unreadable = self._is_unreadable or index < end
+
+    def _take(self, side: Sequence[Token], index: int) -> int | None:
+        """Take in a token; the index of the last one that went with it, None where the expression is at its end."""
+        token = side[index]
+        following = side[index + 1] if index + 1 < len(side) else None
+        if token.kind is Kind.NUMBER:
+            return index if self._number(token) else None
+        if token.kind is Kind.OPERATOR:
+            return self._operator(token, following, index)
+        if token.kind is Kind.OPEN:
+            return self._open(side, index)
+        if token.kind is Kind.BREAK:
+            if not self._restarts:
+                return None
+            self._clear()
+        elif token.kind is Kind.PERCENT:
+            self._percent()
+        elif token.kind is Kind.CLOSE:
+            self._close()
+        elif token.kind is Kind.WORD:
+            self._word(token, following)
+        else:
+            self._is_unreadable = True
+        return index
 
     def _needs_operand(self) -> bool:
         return not self._parts or (isinstance(self._parts[-1], str) and self._parts[-1] != ")")
@@ -114,8 +118,7 @@ class _Reader:
                 return False
         if token.is_joined and self._fraction_is_divisor:
             # 12 / 2/5: the fraction is written close, and is what is divided by.
-            self._parts.pop()
-            self._parts[-1] = self._parts[-1] / token.value if token.value else math.nan
+            self._parts[-2:] = [self._numbers[-1] / token.value if token.value else math.nan]
         else:
             self._parts.append(token.value)
         self._fraction_is_divisor = False
@@ -218,21 +221,24 @@ def evaluate(parts: Sequence[Part]) -> float | None:
         elif part in {"(", "~"}:
             waiting.append(part)
         elif part == ")":
-            while waiting and waiting[-1] != "(":
-                if not _apply(waiting.pop(), values):
-                    return None
-            if not waiting:
+            if not _reckon(waiting, values, strength=0) or not waiting:
                 return None
             waiting.pop()
-        else:
-            while waiting and waiting[-1] != "(" and _STRENGTH[waiting[-1]] >= _STRENGTH[part]:
-                if not _apply(waiting.pop(), values):
-                    return None
+        elif _reckon(waiting, values, strength=_STRENGTH[part]):
             waiting.append(part)
-    while waiting:
-        if waiting[-1] == "(" or not _apply(waiting.pop(), values):
+        else:
             return None
+    if not _reckon(waiting, values, strength=0) or waiting:
+        return None
     return values[0] if len(values) == 1 and math.isfinite(values[0]) else None
+
+
+def _reckon(waiting: list[str], values: list[float], *, strength: int) -> bool:
+    """Work off what binds at least so strongly, back to an open bracket; whether all of it could be."""
+    while waiting and waiting[-1] != "(" and _STRENGTH[waiting[-1]] >= strength:
+        if not _apply(waiting.pop(), values):
+            return False
+    return True
 
 
 def _apply(operator: str, values: list[float]) -> bool:

@@ -44,19 +44,22 @@ class Final:
 def final(text: str) -> Final:
     """Find it."""
     tail = text[-_TAIL:].rstrip()
-    mark = None
-    for mark in _MARK.finditer(tail):
-        pass
+    mark = _last(_MARK, tail)
     if mark is not None:
         return _of(Style.MARK, tail[mark.end() : mark.end() + 120].split("\n", 1)[0], first=True)
-    said = None
-    for said in _SENTENCE.finditer(tail):
-        pass
+    said = _last(_SENTENCE, tail)
     if said is not None:
         return _of(Style.SENTENCE, tail[said.end() : said.end() + 120], first=True)
     last = tail[max(tail.rfind("\n"), _last_stop(tail)) + 1 :]
     style = Style.CONCLUSION if _CONCLUDES.search(last) else Style.LAST_NUMBER
     return _of(style, last, first=False)
+
+
+def _last(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
+    found = None
+    for match in pattern.finditer(text):
+        found = match
+    return found
 
 
 def _last_stop(tail: str) -> int:

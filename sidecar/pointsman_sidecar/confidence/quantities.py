@@ -26,7 +26,7 @@ _WORDS: dict[str, float] = {
 }  # fmt: skip
 # What an answer may reckon with though nobody said so: units of time and money, percent, pairs.
 _CUSTOMARY = (1, 2, 4, 7, 10, 12, 24, 30, 31, 36, 52, 60, 100, 365, 1000, 3600, 0.01, 0.5, 3, 5280, 16)
-_MOST_GIVEN = 40
+_MOST_GIVEN, _MOST_TOKENS = 40, 400
 _CLOSE = 1e-6
 
 
@@ -60,7 +60,7 @@ def given(text: str) -> Given:
     words: list[float] = []
     has_percent = has_fraction = False
     before: Token | None = None
-    for token in tokens(plain(text)):
+    for token in tokens(plain(text), most=_MOST_TOKENS):
         if token.kind is Kind.NUMBER and math.isfinite(token.value) and len(digits) < _MOST_GIVEN:
             digits.append(token.value)
         elif token.kind is Kind.WORD:
@@ -78,7 +78,7 @@ def given(text: str) -> Given:
 
 def provenance(equations: Sequence[Equation], numbers: Given, mentioned: Iterable[float]) -> Provenance:
     """Follow the numbers. `mentioned` are all that the answer has, in sums or not."""
-    known = {_key(value) for value in _derived((*numbers.digits, *numbers.words))}
+    known = {_key(value) for value in _derived({*numbers.digits, *numbers.words})}
     customary = {_key(value) for value in _CUSTOMARY}
     results: dict[float, bool] = {}
     operands = foreign = usual = repeated = negative = fractional = 0

@@ -6,18 +6,19 @@ _ENDS = set(".!?…。！？)]}\"'`*|>»”’")
 # How well text that goes on compresses; what is shorter than this says nothing.
 _SHORT, _SAVED_OF_PROSE = 120, 0.8
 # A line that needs no stop, such as an answer of one word or number, is no longer than this.
-_SHORT_LINE, _LINE = 40, 400
+_SHORT_LINE, _LINE, _A_SENTENCE = 40, 400, 2
 _PAIRS = (("(", ")"), ("[", "]"), ("{", "}"), ("<<", ">>"))
 
 
 def ends_openly(text: str) -> bool:
     """Whether the text ends in the middle of something, with neither a stop nor a last line that stands for itself."""
-    last = text.rstrip()[-_LINE:].rsplit("\n", 1)[-1]
-    if not last:
+    before, _, last = text.rstrip()[-_LINE:].rpartition("\n")
+    if not last or last[-1] in _ENDS:
         return False
-    if last[-1] in _ENDS:
-        return False
-    return not last[-1].isalnum() or len(last) > _SHORT_LINE
+    if not last[-1].isalnum() or len(last) > _SHORT_LINE:
+        return True
+    # A list's last line and a mark need no stop; a sentence after others does.
+    return bool(before) and last[0].isalpha() and sum(map(str.isalpha, last.split())) >= _A_SENTENCE
 
 
 def is_unbalanced(text: str) -> bool:

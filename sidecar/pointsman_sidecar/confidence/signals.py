@@ -14,6 +14,7 @@ from pointsman_sidecar.confidence.tokens import Kind
 Signals = dict[str, float]
 # A question with so many numbers is one to reckon with.
 _A_PROBLEM = 2
+_HUNDRED = 100
 _JSON = {"{", "[", "`"}
 
 
@@ -77,10 +78,13 @@ def _words(text: str) -> Signals:
 def _sums(reckoned: Reckoning) -> Signals:
     every = (*reckoned.equations, *reckoned.annotated)
     wrong = sum(each.verdict is Verdict.WRONG for each in every)
+    # Beside unknowns what looks like a sum is often a part of one: such a mistake is a weaker sign.
+    is_algebra = any(token.kind is Kind.UNKNOWN for token in reckoned.tokens)
     return {
         "sums": _log(len(reckoned.equations)),
-        "wrong_sums": float(min(wrong, 3)),
-        "has_wrong_sum": float(wrong > 0),
+        "wrong_sums": 0.0 if is_algebra else float(min(wrong, 3)),
+        "has_wrong_sum": float(wrong > 0 and not is_algebra),
+        "has_wrong_algebra": float(wrong > 0 and is_algebra),
         "rounded_sums": float(min(2, sum(each.verdict is Verdict.ROUNDED for each in every))),
         "annotated_sums": float(bool(reckoned.annotated)),
     }
@@ -103,7 +107,9 @@ def _numbers(reckoned: Reckoning, ended: Final, numbers: Given, question: Asked)
         "final_is_given": float(last is not None and any(_near(last, each) for each in everything)),
         "final_is_fraction": float(not is_whole),
         "final_is_fraction_of_count": float(not is_whole and question.asks_count and not question.asks_money),
-        "final_has_odd_cents": float(last is not None and question.asks_money and not _near(last * 100, round(last * 100))),
+        "final_has_odd_cents": float(
+            last is not None and question.asks_money and not _near(last * 100, round(last * 100))
+        ),
         "final_has_one_decimal": float(not is_whole and last is not None and _near(last * 10, round(last * 10))),
         "final_is_negative": float(last is not None and last < 0),
         "final_is_zero": float(last == 0),
@@ -152,10 +158,11 @@ def _question(prompt: excerpts.Excerpt, numbers: Given, question: Asked) -> Sign
 
 def _uses_percent(reckoned: Reckoning) -> bool:
     equations = (*reckoned.equations, *reckoned.annotated)
-    return any(
-        each.left.has_percent or any(number == 100 or (0 < number < 2 and number != 1) for number in each.left.numbers)  # noqa: PLR2004
-        for each in equations
-    )
+    return any(each.left.has_percent or any(map(_is_of_percent, each.left.numbers)) for each in equations)
+
+
+def _is_of_percent(number: float) -> bool:
+    return number == _HUNDRED or (0 < number < 2 and number != 1)  # noqa: PLR2004 - 0.8, 1.2
 
 
 def _near(one: float, other: float) -> bool:

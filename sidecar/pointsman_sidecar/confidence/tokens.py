@@ -49,6 +49,14 @@ _OPERATORS = {
 }  # fmt: skip
 _HYPHENS = {"-", "–"}
 _EQUALS = {"=", "≈", "≅", "≃"}
+_SIGNS = (
+    {sign: (Kind.OPERATOR, operator) for sign, operator in _OPERATORS.items()}
+    | {sign: (Kind.EQUALS, sign) for sign in _EQUALS}
+    | {sign: (Kind.OPEN, sign) for sign in "(["}
+    | {sign: (Kind.CLOSE, sign) for sign in ")]"}
+    | {sign: (Kind.PERCENT, sign) for sign in "%％"}
+    | {sign: (Kind.UNKNOWN, sign) for sign in "_√π°!"}
+)
 # Signs that stand in a sum and mean nothing to it.
 _SILENT = set("$€£¥₹`~\"'{}")
 # Words for operations, in the languages that write them so.
@@ -79,35 +87,37 @@ def plain(text: str) -> str:
     return text
 
 
-def tokens(text: str) -> list[Token]:
-    """The first tokens of a text, `MOST_TOKENS` at most."""
+def tokens(text: str, *, most: int = MOST_TOKENS) -> list[Token]:
+    """The first tokens of a text, at most so many."""
     found: list[Token] = []
     is_joined = False
     for match in _TOKEN.finditer(text):
-        if len(found) >= MOST_TOKENS:
+        if len(found) >= most:
             break
-        kind, part = match.lastgroup, match.group()
-        if kind == "gap":
-            if "\n" in part:
-                found.append(Token(Kind.BREAK, "\n", 0, is_joined))
-            is_joined = False
-            continue
-        if kind == "number" and found and found[-1].text == _SUBSCRIPT:
-            pass  # x_1 is a name
-        elif kind == "number":
-            found.extend(_numbers(part, is_joined=is_joined))
-        elif kind == "word":
-            _add_word(found, part, is_joined=is_joined)
-        elif kind == "command":
-            found.append(Token(Kind.UNKNOWN, part, 0, is_joined))
-        else:
-            if part in _HYPHENS and is_joined and text[match.end() : match.end() + 1].isalpha():
-                continue  # 5-minute, step-by-step
-            token = _sign(part, is_joined=is_joined)
-            if token is not None:
-                found.append(token)
-        is_joined = True
+        part = match.group()
+        is_gap = match.lastgroup == "gap"
+        if not is_gap:
+            # 5-minute, step-by-step: no minus.
+            is_hyphen = is_joined and part in _HYPHENS and text[match.end() : match.end() + 1].isalpha()
+            if not is_hyphen:
+                _add(found, match.lastgroup, part, is_joined=is_joined)
+        elif "\n" in part:
+            found.append(Token(Kind.BREAK, "\n", 0, is_joined))
+        is_joined = not is_gap
     return found
+
+
+def _add(found: list[Token], kind: str | None, part: str, *, is_joined: bool) -> None:
+    if kind == "number":
+        if not (found and found[-1].text == _SUBSCRIPT):  # x_1 is a name
+            found.extend(_numbers(part, is_joined=is_joined))
+    elif kind == "word":
+        _add_word(found, part, is_joined=is_joined)
+    elif kind == "command":
+        found.append(Token(Kind.UNKNOWN, part, 0, is_joined))
+    elif part not in _SILENT:
+        sign, text = _SIGNS.get(part, (Kind.BREAK, part))
+        found.append(Token(sign, text, 0, is_joined))
 
 
 def _numbers(part: str, *, is_joined: bool) -> list[Token]:
@@ -149,21 +159,3 @@ def _add_word(found: list[Token], part: str, *, is_joined: bool) -> None:
         found.append(Token(Kind.OPERATOR, _WORDS[lowered], 1, is_joined))
     else:
         found.append(Token(Kind.WORD, lowered, 0, is_joined))
-
-
-def _sign(part: str, *, is_joined: bool) -> Token | None:
-    if part in _OPERATORS:
-        return Token(Kind.OPERATOR, _OPERATORS[part], 0, is_joined)
-    if part in _EQUALS:
-        return Token(Kind.EQUALS, part, 0, is_joined)
-    if part in "([":
-        return Token(Kind.OPEN, part, 0, is_joined)
-    if part in ")]":
-        return Token(Kind.CLOSE, part, 0, is_joined)
-    if part in "%％":
-        return Token(Kind.PERCENT, part, 0, is_joined)
-    if part in "_√π°!":
-        return Token(Kind.UNKNOWN, part, 0, is_joined)
-    if part in _SILENT:
-        return None
-    return Token(Kind.BREAK, part, 0, is_joined)

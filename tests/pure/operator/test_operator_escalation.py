@@ -13,6 +13,7 @@ from pointsman_operator.resources import Key
 from pointsman_operator.resources.parse import parse_policy
 from pointsman_operator.resources.problem import Problem
 from pointsman_operator.schema import definitions, validate
+from pointsman_sidecar.confidence.streaming import After, Holding, is_possible
 from pointsman_sidecar.contract.rejections import SnapshotRejectedError
 from pointsman_sidecar.contract.snapshots import read_snapshot
 from pointsman_sidecar.routing.policy import AnswerFault, Escalation, WhenStreaming
@@ -173,3 +174,17 @@ def test_how_much_of_a_stream_is_held_back(said: Json, how: WhenStreaming, token
 
     assert read.escalation is not None
     assert (read.escalation.when_streaming, read.escalation.buffer_tokens) == (how, tokens)
+
+
+@pytest.mark.parametrize("holding", Holding)
+@pytest.mark.parametrize("after", After)
+def test_the_crd_refuses_what_cannot_be_seen_of_a_stream(after: After, holding: Holding) -> None:
+    escalation: Json = {"model": "flagship", "whenStreaming": holding.value}
+    if after is After.CONFIDENCE:
+        escalation |= {"confidence": {"below": "0.7"}}
+    else:
+        escalation |= {"onAnswer": [after.value]}
+
+    judged = validate(policy(escalation=escalation), definitions=definitions())
+
+    assert (not judged.refusals) is is_possible(after, holding)
