@@ -172,7 +172,7 @@ class Gathered:
         self.tokens += bool(delta.content or delta.refusal or calls)
 
     def answers(self, *, sent: bytes, judges: bool) -> tuple[Answer, ...]:
-        """The answers so far. Only of one that has ended it is said how far it can be trusted, and whether it is JSON."""
+        """The answers so far. Only of one that has ended it says whether it is JSON, and how far to trust it."""
         try:
             call = _call.decode(sent)
         except (msgspec.DecodeError, ValueError, RecursionError):

@@ -69,11 +69,12 @@ class Attempt:
     # The most tokens of an answer by the policy and the budgets' steps, and the budgets where it is theirs.
     cap: int | None = None
     capped_by: str = ""
-    # How far its answer can be trusted, None where it was not judged, and why it was not used. And what was sent and came, while its answer is yet to be looked at.
+    # How far its answer can be trusted, None where it was not judged, and why it was not used.
     confidence: float | None = None
     unused: str = ""
     # Whether log-probabilities were asked for that the app did not ask for.
     own_logprobs: bool = False
+    # What was sent and what came, while the answer is yet to be looked at.
     sent: bytes = b""
     answer: bytes = b""
 

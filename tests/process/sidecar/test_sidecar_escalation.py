@@ -345,7 +345,7 @@ async def test_a_model_that_gives_no_log_probabilities_is_not_asked_for_them(
 
 @pytest.mark.parametrize("asked", [False, True])
 async def test_over_http_an_answer_is_as_the_provider_gives_it_where_nobody_judges(
-    stub: StubProvider, sidecar: Sidecar, asked: bool
+    stub: StubProvider, sidecar: Sidecar, *, asked: bool
 ) -> None:
     wanted: dict[str, Any] = {"model": "auto", "messages": [{"role": "user", "content": "Why?"}]}
     if asked:
@@ -491,7 +491,7 @@ async def test_streams_are_not_held_back_where_the_policy_does_not_say_so(stub: 
 
 @pytest.mark.parametrize("asked", [False, True])
 async def test_log_probabilities_are_taken_out_of_streams_too(
-    stub: StubProvider, sidecar: Sidecar, asked: bool
+    stub: StubProvider, sidecar: Sidecar, *, asked: bool
 ) -> None:
     sidecar.apply(holding(stub, BUFFER, tokens=3, below="0.01"))
     request = ask(sampling=completions_pb2.SamplingParameters(logprobs=True) if asked else None)
