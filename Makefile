@@ -83,6 +83,14 @@ drill-ledger: $(VENV)/.installed ## 50 sidecars spend one budget from each store
 bench-peers: $(VENV)/.installed ## The same beside LiteLLM, Portkey and TensorZero, installed into the cache (6 minutes; needs Node).
 	@PYTHONPATH=tests:bench/shared:bench/requests $(BIN)/python -m speed --peers $(ARGS)
 
+.PHONY: train-judge
+train-judge: $(VENV)/.installed ## Train the judge of answers anew (DATA: the folder of the labelled answers).
+	@OMP_NUM_THREADS=1 PYTHONPATH=training $(BIN)/python -m confidence.train $(DATA)
+
+.PHONY: eval-judge
+eval-judge: $(VENV)/.installed ## Measure the judge of answers on what it was not trained on (DATA: the same folder).
+	@OMP_NUM_THREADS=1 PYTHONPATH=training $(BIN)/python -m confidence.evaluate $(DATA)
+
 .PHONY: fuzz
 fuzz: $(VENV)/.installed ## Send 100,000 hostile requests through both doors of a sidecar (10 minutes; ARGS='--cases 2000 --seed 1').
 	@PYTHONPATH=tests:bench/hardening $(BIN)/python -m hostile $(ARGS)

@@ -205,6 +205,47 @@ def _redis(url: str, *, password_file: Path | None, tls_folder: Path | None) -> 
         raise UserError(f"--ledger-redis-url: {error}") from error
 
 
+@app.command()
+def judge(
+    answers: Annotated[
+        Path, typer.Argument(help='JSON Lines of {"id", "prompt", "response"}; - reads standard input.')
+    ] = Path("-"),
+    calibration: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="What `pointsman calibrate` wrote: the lines name their model.")
+    ] = None,
+    signals: Annotated[bool, typer.Option("--signals", help="Print what was seen of each answer, too.")] = False,
+) -> None:
+    """Say how likely answers are right: {"id", "confidence"} for each line. Calls no model.
+
+    A line may also have logprobs (numbers, or OpenAI's content), finish_reason, valid_json, refused and model.
+    """
+    from pointsman.commands.judge import judge as judged
+
+    with _sentences():
+        judged(answers, calibration=calibration, with_signals=signals)
+
+
+@app.command()
+def calibrate(
+    labels: Annotated[
+        Path,
+        typer.Argument(
+            help='JSON Lines of {"id", "model", "correct"} with "confidence", or with "prompt" and "response"; '
+            "- reads standard input."
+        ),
+    ],
+    write: Annotated[
+        Path | None, typer.Option("-w", "--write", metavar="FILE", help="Where the calibration is written.")
+    ] = None,
+    bins: Annotated[int, typer.Option(min=1, max=50, help="Bins of the tables, before small ones are merged.")] = 10,
+) -> None:
+    """Learn what confidences mean from labelled answers, and say how far they can be relied upon."""
+    from pointsman.commands.calibrate import calibrate as calibrated
+
+    with _sentences():
+        calibrated(labels, write=write, bins=bins, out=out)
+
+
 def _from_stdin() -> str:
     try:
         return sys.stdin.read()

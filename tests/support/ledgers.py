@@ -32,6 +32,7 @@ def budget(
     models: tuple[str, ...] = (),
     steps: tuple[quota_pb2.BudgetStep, ...] = (),
     when_exhausted: quota_pb2.WhenExhausted.ValueType = quota_pb2.WHEN_EXHAUSTED_REFUSE,
+    escalations_only: bool = False,
 ) -> quota_pb2.Budget:
     """The budget of TokenQuota shop/<name>, in a window of the hours around now. `models` are the provider openai's."""
     hour = int(time.time()) // 3600 * 3600
@@ -43,6 +44,7 @@ def budget(
         models=[quota_pb2.CountedModel(provider="openai", provider_model=each) for each in models],
         cached_input_percent=100,
         steps=steps,
+        escalations_only=escalations_only,
         when_exhausted=when_exhausted,
         windows=[quota_pb2.BudgetWindow(start=hour, end=hour + 2 * 3600)],
     )

@@ -6,6 +6,7 @@ from pointsman_sidecar.routing.features import Features
 from pointsman_sidecar.routing.policy import (
     Arm,
     Condition,
+    Escalation,
     Feature,
     Matcher,
     Modality,
@@ -60,6 +61,7 @@ def route(
     none: tuple[Matcher, ...] = (),
     sticky_by: StickyBy = StickyBy.REQUEST,
     fallbacks: tuple[str, ...] | None = None,
+    protected: bool = False,
 ) -> Route:
     """A route to weighted arms; without a matcher it matches everything."""
     return Route(
@@ -68,6 +70,7 @@ def route(
         arms=tuple(Arm(model=name, weight=weight) for name, weight in arms.items()),
         sticky_by=sticky_by,
         fallbacks=fallbacks,
+        protected=protected,
     )
 
 
@@ -78,6 +81,7 @@ def policy(
     allow_pinning: bool = False,
     max_request_bytes: int = 1_000_000,
     max_output_tokens: int | None = None,
+    escalation: Escalation | None = None,
 ) -> Policy:
     """A policy of these models; the first is the default one."""
     return Policy(
@@ -95,6 +99,7 @@ def policy(
         timeouts=Timeouts(connect=1.0, first_token=2.0, attempt=3.0, total=4.0),
         max_request_bytes=max_request_bytes,
         max_output_tokens=max_output_tokens,
+        escalation=escalation,
     )
 
 

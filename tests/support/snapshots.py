@@ -98,6 +98,7 @@ def snapshot(
     circuit_breaker: snapshot_pb2.CircuitBreaker | None = None,
     hedging: snapshot_pb2.Hedging | None = None,
     concurrency: snapshot_pb2.Concurrency | None = None,
+    escalation: snapshot_pb2.Escalation | None = None,
 ) -> snapshot_pb2.Snapshot:
     """The policy shop/support: mini by default, flagship for what is severe and where mini fails.
 
@@ -129,6 +130,7 @@ def snapshot(
         circuit_breaker=snapshot_pb2.CircuitBreaker() if circuit_breaker is None else circuit_breaker,
         hedging=hedging,
         concurrency=concurrency,
+        escalation=escalation,
     )
 
 

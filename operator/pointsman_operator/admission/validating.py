@@ -12,8 +12,8 @@ from typing import Final
 from pointsman_operator.admission.outcomes import Outcome
 from pointsman_operator.admission.reviews import Cause, MalformedReviewError, Review, allowed, invalid
 from pointsman_operator.compile import Compiled, check_provider, check_quota, compile_policy
+from pointsman_operator.compile.amounts import TWO_CURRENCIES
 from pointsman_operator.compile.expressions import INVALID_EXPRESSION
-from pointsman_operator.compile.quotas import TWO_CURRENCIES
 from pointsman_operator.compile.selectors import INVALID_SELECTOR
 from pointsman_operator.compile.zones import UNKNOWN_TIME_ZONE
 from pointsman_operator.resources import (

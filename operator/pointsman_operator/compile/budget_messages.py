@@ -36,6 +36,7 @@ def _budget(budget: Budget) -> quota.Budget:
             quota.CountedModel(provider=provider, provider_model=model)
             for provider, model in sorted(budget.models or ())
         ],
+        escalations_only=budget.escalations_only,
         cached_input_percent=budget.cached_input_percent,
         steps=[
             quota.BudgetStep(

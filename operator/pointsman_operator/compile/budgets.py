@@ -11,14 +11,19 @@ from enum import StrEnum
 from functools import lru_cache, partial
 from zoneinfo import ZoneInfo
 
-from pointsman_operator.compile.quotas import Providers, counted_models, millionths, zone_of
+from pointsman_operator.compile.amounts import millionths
+from pointsman_operator.compile.escalation import limit_name
+from pointsman_operator.compile.quotas import Providers, counted_models, zone_of
 from pointsman_operator.compile.selectors import matches, selector_problems
+from pointsman_operator.compile.zones import zone_or_utc
 from pointsman_operator.ledger.answering import Terms
 from pointsman_operator.ledger.windows import Kind as WindowKind
 from pointsman_operator.ledger.windows import Window, is_window, windows_from
 from pointsman_operator.resources.kinds import Kind
 from pointsman_operator.resources.metadata import Key
+from pointsman_operator.resources.policy import DailyLimit, ModelRoutingPolicy
 from pointsman_operator.resources.quota import QuotaLimit, TokenQuota
+from pointsman_operator.resources.selector import LabelSelector
 from pointsman_operator.resources.unreadable import Unreadable
 
 # Windows are told for this long, and told anew each half of it. Longer than any block lasts without the operator.
@@ -96,6 +101,7 @@ class Budget:
     when_exhausted: WhenExhausted
     terms: Terms = field(compare=False)
     """The same for the ledger."""
+    escalations_only: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -135,10 +141,10 @@ def quota_of(budget: str) -> Key | None:
     return Key(namespace, name) if kind == Kind.QUOTA else None
 
 
-def amount_of(limit: QuotaLimit) -> Amount:
+def amount_of(limit: QuotaLimit | DailyLimit) -> Amount:
     """The limit in the ledger's terms. Where the CRD's rule was slipped past and there is none: nothing at all."""
     for name, unit in _UNITS.items():
-        if (value := getattr(limit, name)) is not None:
+        if (value := getattr(limit, name, None)) is not None:
             return Amount(unit=unit, value=value)
     if limit.cost is not None:
         return Amount(unit=COST, value=millionths(limit.cost.amount), currency=limit.cost.currency)
@@ -147,16 +153,26 @@ def amount_of(limit: QuotaLimit) -> Amount:
 
 def binds(quota: TokenQuota, labels: Mapping[str, str]) -> bool:
     """Whether the quota is for a pod with these labels. A selector that no label can match is for none."""
-    selector = quota.spec.selector
+    return _selected(quota.spec.selector, labels)
+
+
+def _selected(selector: LabelSelector | None, labels: Mapping[str, str]) -> bool:
     if selector is not None and any(selector_problems(selector, path="")):
         return False
     return matches(selector, labels)
 
 
 def budgets_for(
-    member: Member, *, quotas: Iterable[TokenQuota | Unreadable], providers: Providers, now: float
+    member: Member,
+    *,
+    quotas: Iterable[TokenQuota | Unreadable],
+    policies: Iterable[ModelRoutingPolicy | Unreadable] = (),
+    providers: Providers,
+    now: float,
 ) -> tuple[Budget, ...]:
-    """The budgets that bind a pod, by name. `quotas` are its namespace's.
+    """The budgets that bind a pod, by name. `quotas` and `policies` are its namespace's.
+
+    Those of escalations are told of every policy that selects the pod: its snapshot says which is meant.
 
     One that counts no model, since all are priced in another currency, binds nobody: to sidecars, no model means all.
     """
@@ -165,7 +181,15 @@ def budgets_for(
         for quota in sorted(quotas, key=lambda each: each.metadata.key)
         if isinstance(quota, TokenQuota) and binds(quota, member.labels)
     )
-    return tuple(budget for budget in budgets if budget.models is None or budget.models)
+    limits = (
+        _limit(policy, policy.spec.escalation.daily_limit, now=now)
+        for policy in sorted(policies, key=lambda each: each.metadata.key)
+        if isinstance(policy, ModelRoutingPolicy)
+        and policy.spec.escalation is not None
+        and policy.spec.escalation.daily_limit is not None
+        and _selected(policy.spec.selector, member.labels)
+    )
+    return (*(budget for budget in budgets if budget.models is None or budget.models), *limits)
 
 
 def terms_of(budgets: Iterable[Budget]) -> dict[str, Terms]:
@@ -203,4 +227,23 @@ def _budget(quota: TokenQuota, *, member: Member, providers: Providers, now: flo
         ),
         when_exhausted=WhenExhausted(spec.when_exhausted),
         terms=windows.terms(limit, subject=subject),
+    )
+
+
+def _limit(policy: ModelRoutingPolicy, said: DailyLimit, *, now: float) -> Budget:
+    """The budget of a policy's escalations, which all pods of the policy share."""
+    windows = windows_ahead(WindowKind.DAY, zone_or_utc(said.time_zone), now=now)
+    limit = amount_of(said)
+    return Budget(
+        name=limit_name(policy.metadata.key),
+        shown=f"escalation.dailyLimit of {Kind.POLICY} {policy.metadata.key}",
+        limit=limit,
+        windows=windows.told,
+        subject="",
+        models=None,
+        cached_input_percent=100,
+        steps=(),
+        when_exhausted=WhenExhausted.REFUSE,
+        terms=windows.terms(limit, subject=""),
+        escalations_only=True,
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pointsman_api.v1 import snapshot_pb2 as snapshot
 from pointsman_operator.compile import matchers
 from pointsman_operator.compile.conditions import required_modalities
+from pointsman_operator.compile.escalation import escalation_problems
 from pointsman_operator.compile.providers import allows, check_provider
 from pointsman_operator.compile.selectors import selector_problems
 from pointsman_operator.compile.snapshots import Source, build_snapshot
@@ -68,6 +69,7 @@ def compile_policy(
     problems += _name_problems(policy)
     if not problems:  # what a route's models can do is known only once they all are
         problems += _capability_problems(policy, sources)
+        problems += escalation_problems(policy, prices={name: source.offered.price for name, source in sources.items()})
     if problems:
         return tuple(problems)
     try:
@@ -156,6 +158,8 @@ def _uses(policy: ModelRoutingPolicy) -> Iterator[tuple[str, str]]:
         where = f"spec.routes[{index}]"
         yield from ((f"{where}.{path}", model) for path, model in _choices(route))
         yield from ((f"{where}.fallbacks[{at}]", model) for at, model in enumerate(route.fallbacks or ()))
+    if spec.escalation is not None:
+        yield "spec.escalation.model", spec.escalation.model
     yield from ((f"spec.resilience.fallbacks[{at}]", model) for at, model in enumerate(spec.resilience.fallbacks))
 
 
@@ -177,7 +181,8 @@ def _capability_problems(policy: ModelRoutingPolicy, sources: Mapping[str, Sourc
                 "requests for embeddings name theirs themselves",
             )
     for index, route in enumerate(policy.spec.routes):
-        fallbacks = policy.spec.resilience.fallbacks if route.fallbacks is None else route.fallbacks
+        inherited = () if route.protected else policy.spec.resilience.fallbacks
+        fallbacks = inherited if route.fallbacks is None else route.fallbacks
         models = [*(model for _, model in _choices(route)), *fallbacks]
         for path, modalities in required_modalities(route.when):
             if not any(modalities.intersection(sources[model].offered.input_modalities) for model in models):

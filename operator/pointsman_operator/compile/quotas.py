@@ -1,13 +1,13 @@
 """Quotas: whether they are sound, and which models' calls they count."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from decimal import Decimal
 from zoneinfo import ZoneInfo
 
+from pointsman_operator.compile.amounts import TWO_CURRENCIES
 from pointsman_operator.compile.policy import MODEL_NOT_FOUND, PROVIDER_NOT_FOUND, listed
 from pointsman_operator.compile.selectors import selector_problems
-from pointsman_operator.compile.zones import UNKNOWN_TIME_ZONE, zone_named
-from pointsman_operator.ledger.windows import UnknownTimeZoneError, zone
+from pointsman_operator.compile.zones import UNKNOWN_TIME_ZONE, zone_named, zone_or_utc
+from pointsman_operator.ledger.windows import UnknownTimeZoneError
 from pointsman_operator.resources.metadata import Key
 from pointsman_operator.resources.policy import ModelRoutingPolicy
 from pointsman_operator.resources.problem import Problem
@@ -15,12 +15,8 @@ from pointsman_operator.resources.provider import ModelProvider
 from pointsman_operator.resources.quota import CountedModel, QuotaLimit, TokenQuota
 from pointsman_operator.resources.unreadable import Unreadable
 
-TWO_CURRENCIES = "TwoCurrencies"
 NOT_COUNTED = "NotCounted"
 DEFAULT_MODEL_COUNTED = "DefaultModelCounted"
-
-UTC = "UTC"
-MICROS = 1_000_000
 
 Providers = Mapping[Key, ModelProvider | Unreadable]
 Policies = Mapping[Key, ModelRoutingPolicy | Unreadable]
@@ -52,10 +48,7 @@ def check_quota(
 
 def zone_of(quota: TokenQuota) -> ZoneInfo:
     """The zone that the quota names; UTC where there is none of that name, so that it holds all the same."""
-    try:
-        return zone_named(quota.spec.time_zone)
-    except UnknownTimeZoneError:
-        return zone(UTC)
+    return zone_or_utc(quota.spec.time_zone)
 
 
 def counted_models(quota: TokenQuota, providers: Providers) -> frozenset[tuple[str, str]] | None:
@@ -76,11 +69,6 @@ def counted_models(quota: TokenQuota, providers: Providers) -> frozenset[tuple[s
         for each in spec.models
         if _foreign_currency(each, spec.limit, providers) is None
     )
-
-
-def millionths(amount: str) -> int:
-    """Money as the ledger counts it. The CRD lets nothing finer through; what slipped past it is rounded down."""
-    return int(Decimal(amount) * MICROS)
 
 
 def _currency(limit: QuotaLimit) -> str | None:

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 
 from pointsman_operator.compile.budgets import Amount, Budget, WhenExhausted, windows_ahead
 from pointsman_operator.compile.providers import allows
-from pointsman_operator.compile.quotas import UTC, Providers
+from pointsman_operator.compile.quotas import Providers
+from pointsman_operator.compile.zones import UTC
 from pointsman_operator.ledger.windows import Kind as WindowKind
 from pointsman_operator.ledger.windows import zone
 from pointsman_operator.resources.kinds import Kind

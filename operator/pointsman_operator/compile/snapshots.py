@@ -7,6 +7,7 @@ from pointsman_api.v1 import decision_pb2 as decision
 from pointsman_api.v1 import snapshot_pb2 as snapshot
 from pointsman_api.v1 import types_pb2 as types
 from pointsman_operator.compile.conditions import MODALITIES, condition
+from pointsman_operator.compile.escalation import escalation
 from pointsman_operator.compile.quantities import size
 from pointsman_operator.compile.resilience import circuit_breaker, concurrency, hedging, retries, timeouts
 from pointsman_operator.compile.risks import latency, risk
@@ -73,6 +74,7 @@ def build_snapshot(policy: ModelRoutingPolicy, sources: Mapping[str, Source]) ->
         circuit_breaker=circuit_breaker(spec.resilience.circuit_breaker),
         hedging=hedging(spec.resilience.hedging),
         concurrency=concurrency(spec.resilience.concurrency),
+        escalation=escalation(policy),
         risk=risk(spec.risk),
         latency=latency(spec.latency),
     )
@@ -113,6 +115,7 @@ def _route(route: Route) -> snapshot.Route:
         when=condition(route.when),
         overrides_fallbacks=route.fallbacks is not None,
         fallbacks=route.fallbacks or (),
+        protected=route.protected,
     )
     if route.split is None:
         compiled.arms.add(model=route.model or "", weight=1)

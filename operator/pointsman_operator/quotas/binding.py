@@ -22,9 +22,10 @@ class Binding:
         if pod is not None and pod.metadata.uid == peer.uid:
             member = Member(labels=pod.metadata.labels, workload=pod.workload)
         quotas, world, now = self._hub.quotas_in(peer.namespace), self._hub.world, self._now()
+        policies = [verdict.policy for verdict in self._hub.verdicts_in(peer.namespace)]
         labels = world.namespace_labels(peer.namespace)
         return (
-            *budgets_for(member, quotas=quotas, providers=world.providers, now=now),
+            *budgets_for(member, quotas=quotas, policies=policies, providers=world.providers, now=now),
             *rate_limits_for(labels, providers=world.providers, now=now),
         )
 

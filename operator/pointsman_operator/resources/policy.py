@@ -175,6 +175,40 @@ class Route(Model):
     model: str | None = None
     split: Split | None = None
     fallbacks: tuple[str, ...] | None = Field(default=None, strict=False)
+    protected: bool = False
+
+
+class Money(Model):
+    """An amount, as a decimal string."""
+
+    amount: str
+    currency: str
+
+
+class DailyLimit(Model):
+    """How much may be spent on escalations in a day: one number, and whose days."""
+
+    requests: int | None = None
+    tokens: int | None = None
+    cost: Money | None = None
+    time_zone: str
+
+
+class Confidence(Model):
+    """How far an answer must be trusted, as a decimal string."""
+
+    below: str
+
+
+class Escalation(Model):
+    """When a stronger model answers in place of a cheaper one."""
+
+    model: str
+    confidence: Confidence | None = None
+    on_answer: tuple[Literal["InvalidOutput", "Refusal", "Truncation"], ...] = Field(default=(), strict=False)
+    when_streaming: Literal["Off", "FirstTokens", "Buffer", "BufferAll"] = "Off"
+    buffer_tokens: int | None = None
+    daily_limit: DailyLimit | None = None
 
 
 class RiskTerms(Model):
@@ -268,6 +302,7 @@ class ModelRoutingPolicySpec(Model):
     routes: tuple[Route, ...] = Field(default=(), strict=False)
     risk: Risk | None = None
     latency: Latency | None = None
+    escalation: Escalation | None = None
     resilience: Resilience
     limits: Limits
 

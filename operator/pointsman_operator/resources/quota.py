@@ -10,7 +10,7 @@ from pydantic import Field
 
 from pointsman_operator.resources.base import Model, NarrowingModel
 from pointsman_operator.resources.metadata import Metadata
-from pointsman_operator.resources.policy import ProviderRef
+from pointsman_operator.resources.policy import Money, ProviderRef
 from pointsman_operator.resources.selector import LabelSelector
 
 
@@ -19,13 +19,6 @@ class CountedModel(NarrowingModel):
 
     provider_ref: ProviderRef
     model: str
-
-
-class Money(Model):
-    """An amount, as a decimal string."""
-
-    amount: str
-    currency: str
 
 
 class QuotaLimit(NarrowingModel):

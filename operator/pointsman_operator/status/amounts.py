@@ -2,8 +2,8 @@
 
 from decimal import Decimal
 
+from pointsman_operator.compile.amounts import MICROS
 from pointsman_operator.compile.budgets import COST, Amount
-from pointsman_operator.compile.quotas import MICROS
 
 _WORDS = {
     "Tokens": "tokens",

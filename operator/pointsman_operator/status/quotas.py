@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from pointsman_operator.compile.amounts import TWO_CURRENCIES
 from pointsman_operator.compile.budgets import Amount, amount_of, budget_name
-from pointsman_operator.compile.quotas import NOT_COUNTED, TWO_CURRENCIES, zone_of
+from pointsman_operator.compile.quotas import NOT_COUNTED, zone_of
 from pointsman_operator.compile.selectors import INVALID_SELECTOR
 from pointsman_operator.compile.zones import UNKNOWN_TIME_ZONE
 from pointsman_operator.ledger.accounts import Account, AccountKey

@@ -1,29 +1,34 @@
 """One call to a model: sent, timed, read, and put on record whatever comes of it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, TypeVar
 
 from pointsman_api.v1 import decision_pb2
+from pointsman_sidecar.completing.holding import Held, SupersededError
 from pointsman_sidecar.completing.paying import Paying
 from pointsman_sidecar.completing.racing import Gate
 from pointsman_sidecar.completing.relaying import readable, relay, stream_patience
 from pointsman_sidecar.completing.served import Serving, Sink
 from pointsman_sidecar.contract.decisions import Attempt, decision
 from pointsman_sidecar.contract.forms import Operation
+from pointsman_sidecar.contract.log_probabilities import with_log_probabilities, without_log_probabilities
 from pointsman_sidecar.control.in_force import InForce
 from pointsman_sidecar.providers.clients import ProviderClients
 from pointsman_sidecar.providers.outcomes import Outcome, ProviderFailure
 from pointsman_sidecar.resilience.breaker import Entry
 from pointsman_sidecar.resilience.health import Health
 from pointsman_sidecar.routing.capability import most_usage
+from pointsman_sidecar.routing.escalation import Finding, concerned
 from pointsman_sidecar.routing.plan import Step
-from pointsman_sidecar.routing.policy import Provider
+from pointsman_sidecar.routing.policy import Feature, Model, Provider, WhenStreaming
 from pointsman_sidecar.telemetry.observer import SeenAttempt
 
 _Answer = TypeVar("_Answer")
 _Chunk = TypeVar("_Chunk")
+# Asks a stronger model in place of an attempt in which something is found; says whether it answered.
+Stronger = Callable[[Attempt, Finding], Awaitable[bool]]
 _PATHS = {Operation.CHAT: "/chat/completions", Operation.EMBEDDINGS: "/embeddings"}
 
 
@@ -72,14 +77,23 @@ class Attempts:
                     connect_timeout=timeouts.connect,
                 )
             with readable():
-                answer = serving.form.read_answer(raw)
+                shown = without_log_probabilities(raw) if attempt.own_logprobs else raw
+                answer = serving.form.read_answer(shown)
+            if attempt.sent:
+                attempt.answer = raw
             attempt.usage = answer.usage
             return answer.content
 
     async def streamed(
-        self, serving: Serving[Any, _Chunk], attempt: Attempt, gate: Gate, *, sink: Sink[_Chunk]
+        self,
+        serving: Serving[Any, _Chunk],
+        attempt: Attempt,
+        gate: Gate,
+        *,
+        sink: Sink[_Chunk],
+        stronger: Stronger,
     ) -> None:
-        """The answer to `sink`, as it comes.
+        """The answer to `sink`, as it comes, or a `stronger` model's where something is found in it.
 
         Raises:
             ProviderFailure: there is none, or, with the outcome CUT, no more of it.
@@ -87,13 +101,20 @@ class Attempts:
         """
         payment = await self._paying.reserve(serving, attempt)
         try:
-            await self._streamed(serving, attempt, gate, sink=sink)
+            with suppress(SupersededError):
+                await self._streamed(serving, attempt, gate, sink=sink, stronger=stronger)
         finally:
             if payment is not None:
                 self._paying.settle(payment, attempt)
 
     async def _streamed(
-        self, serving: Serving[Any, _Chunk], attempt: Attempt, gate: Gate, *, sink: Sink[_Chunk]
+        self,
+        serving: Serving[Any, _Chunk],
+        attempt: Attempt,
+        gate: Gate,
+        *,
+        sink: Sink[_Chunk],
+        stronger: Stronger,
     ) -> None:
         timeouts = serving.progress.policy.timeouts
         with self._recorded(serving, attempt, gate, streams=True):
@@ -106,13 +127,25 @@ class Attempts:
                 connect_timeout=timeouts.connect,
             )
             started = self._clock()
+            released = False
+
+            async def release() -> None:
+                nonlocal released
+                released = True
+                if serving.escalation is not None:
+                    # It has begun to answer: from here on it has as long as any other.
+                    serving.escalation.reschedule(None)
+                serving.progress.took(attempt)
+                await sink.started(decision(serving.progress))
+
+            held = _held(serving, attempt, sink=sink, release=release, stronger=stronger)
 
             async def begin() -> None:
                 gate.claim()
                 timer.begun()
                 attempt.time_to_first_token = self._clock() - started
-                serving.progress.took(attempt)
-                await sink.started(decision(serving.progress))
+                if held is None:
+                    await release()
 
             try:
                 async with stream_patience(timeouts) as timer, stream as chunks:
@@ -123,10 +156,14 @@ class Attempts:
                         attempt=attempt,
                         timer=timer,
                         begin=begin,
-                        sink=sink,
+                        sink=sink if held is None else held,
+                        seen_as=None if held is None else held.seen_as,
                     )
+                    if held is not None:
+                        await held.ended()
             except ProviderFailure as failure:
-                if attempt.time_to_first_token is None:
+                if not released:
+                    # Nothing of it was sent on.
                     raise
                 raise ProviderFailure(Outcome.CUT, str(failure), http_status=failure.http_status) from failure
 
@@ -141,7 +178,7 @@ class Attempts:
     def _recorded(self, serving: Serving[Any, Any], attempt: Attempt, gate: Gate, *, streams: bool) -> Iterator[None]:
         progress, model = serving.progress, attempt.step.model
         progress.attempts.append(attempt)
-        started = self._clock()
+        started = attempt.began = self._clock()
         entry = self._health.enter(progress.policy, model, started)
         with serving.observation.attempt(
             attempt,
@@ -165,7 +202,8 @@ class Attempts:
                 raise
             finally:
                 now = self._clock()
-                attempt.latency = now - started
+                # Of one that was not used, it is known already: what came after it was another's.
+                attempt.latency = attempt.latency or now - started
                 self._learn(serving, attempt, entry, seen, now, streams=streams)
 
     def _learn(
@@ -196,7 +234,7 @@ class Attempts:
 def _given_up(serving: Serving[Any, Any], gate: Gate) -> tuple[Outcome, str]:
     if gate.overtaken:
         return Outcome.OVERTAKEN, "the call beside it answered first"
-    if serving.total.expired():
+    if serving.total.expired() or (serving.escalation is not None and serving.escalation.expired()):
         return Outcome.TIMED_OUT, "the completion's time was used up"
     return Outcome.CANCELLED, "the caller went away"
 
@@ -211,11 +249,43 @@ def _blamed(serving: Serving[Any, Any], attempt: Attempt) -> Outcome | None:
 def _body(serving: Serving[Any, Any], attempt: Attempt, *, stream: bool) -> bytes:
     model, cap = attempt.step.model, attempt.cap
     sent = serving.form.provider_request(serving.features, model=model, policy_cap=cap, stream=stream)
+    if _is_looked_at(serving, model, stream=stream):
+        attempt.own_logprobs = _judged_by_logprobs(serving, model)
+        sent = with_log_probabilities(sent) if attempt.own_logprobs else sent
+        attempt.sent = sent.body
     attempt.changes = sent.changes
     if attempt.capped_by:
         attempt.changes = tuple(_said_by(each, attempt) for each in sent.changes)
     attempt.most = most_usage(model, serving.features, policy_cap=cap)
     return sent.body
+
+
+def _held(
+    serving: Serving[Any, _Chunk],
+    attempt: Attempt,
+    *,
+    sink: Sink[_Chunk],
+    release: Callable[[], Awaitable[None]],
+    stronger: Stronger,
+) -> Held[_Chunk] | None:
+    """What holds the stream back; None where it goes on as it comes."""
+    rule = serving.progress.policy.escalation
+    if rule is None or not attempt.sent:
+        return None
+    return Held(rule=rule, attempt=attempt, sink=sink, release=release, stronger=stronger)
+
+
+def _is_looked_at(serving: Serving[Any, Any], model: Model, *, stream: bool) -> bool:
+    progress = serving.progress
+    rule = concerned(progress.policy, serving.features, progress.plan, model)
+    return rule is not None and (not stream or rule.when_streaming is not WhenStreaming.OFF)
+
+
+def _judged_by_logprobs(serving: Serving[Any, Any], model: Model) -> bool:
+    """Whether log-probabilities are to be asked for, which the app does not ask for."""
+    rule = serving.progress.policy.escalation
+    judges = rule is not None and rule.confidence_below is not None
+    return judges and Feature.LOGPROBS in model.features and Feature.LOGPROBS not in serving.features.needs
 
 
 def _said_by(change: decision_pb2.Change, attempt: Attempt) -> decision_pb2.Change:

@@ -1,19 +1,21 @@
 """`Completions`: serves requests under the policy in force."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from pointsman_api.v1 import completions_pb2
 from pointsman_sidecar.completing.attempts import Attempts
 from pointsman_sidecar.completing.deciding import decide, policy_of
+from pointsman_sidecar.completing.escalating import Escalating
 from pointsman_sidecar.completing.failures import malformed, unplannable, untold
 from pointsman_sidecar.completing.limiting import Limiter
 from pointsman_sidecar.completing.paying import Paying, UntoldError
+from pointsman_sidecar.completing.racing import Gate
 from pointsman_sidecar.completing.served import Answered, Caller, Headers, Serving, Sink
 from pointsman_sidecar.completing.trying import Trying
-from pointsman_sidecar.contract.decisions import Progress, decision
+from pointsman_sidecar.contract.decisions import Attempt, Progress, decision
 from pointsman_sidecar.contract.errors import CompletionError, Kind
 from pointsman_sidecar.contract.explanations import explanation
 from pointsman_sidecar.contract.forms import Form
@@ -23,6 +25,7 @@ from pointsman_sidecar.contract.usages import standing
 from pointsman_sidecar.control.in_force import InForce
 from pointsman_sidecar.providers.clients import ProviderClients
 from pointsman_sidecar.resilience.health import Health
+from pointsman_sidecar.routing.escalation import Finding
 from pointsman_sidecar.routing.facts import Surroundings
 from pointsman_sidecar.routing.features import Features
 from pointsman_sidecar.routing.plan import Ejected, PlanError
@@ -63,6 +66,7 @@ class Completions:
             in_force=in_force, clients=clients, health=self._health, paying=self._paying, clock=clock
         )
         self._trying = Trying(health=self._health, paying=self._paying, clock=clock, random=random)
+        self._escalating = Escalating(trying=self._trying, health=self._health, paying=self._paying, clock=clock)
 
     async def complete(self, form: Form[_Answer, Any], *, caller: Caller) -> Answered[_Answer]:
         """The whole answer.
@@ -73,9 +77,12 @@ class Completions:
         with self._serving(form, caller) as serving:
             async with serving.total, self._limiter.turn(serving):
                 await self._begin(serving)
-                content = await self._trying.answer(
-                    serving, lambda attempt, gate: self._attempts.whole(serving, attempt, gate), streams=False
-                )
+
+                def call(attempt: Attempt, gate: Gate) -> Coroutine[Any, Any, _Answer]:
+                    return self._attempts.whole(serving, attempt, gate)
+
+                content, attempt = await self._trying.answer(serving, call, streams=False)
+                content = await self._escalating.whole(serving, content, attempt, call)
             return Answered(content=content, decision=decision(serving.progress))
 
     async def stream(self, form: Form[Any, _Chunk], *, caller: Caller, sink: Sink[_Chunk]) -> None:
@@ -87,11 +94,14 @@ class Completions:
         with self._serving(form, caller) as serving:
             async with serving.total, self._limiter.turn(serving):
                 await self._begin(serving)
-                await self._trying.answer(
-                    serving,
-                    lambda attempt, gate: self._attempts.streamed(serving, attempt, gate, sink=sink),
-                    streams=True,
-                )
+
+                async def stronger(attempt: Attempt, found: Finding) -> bool:
+                    return await self._escalating.streamed(serving, attempt, found, call)
+
+                def call(attempt: Attempt, gate: Gate) -> Coroutine[Any, Any, None]:
+                    return self._attempts.streamed(serving, attempt, gate, sink=sink, stronger=stronger)
+
+                await self._trying.answer(serving, call, streams=True)
                 await sink.finished(decision(serving.progress))
 
     def explain(self, form: Form[Any, Any], *, headers: Headers) -> completions_pb2.ExplainResponse:

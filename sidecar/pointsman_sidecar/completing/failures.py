@@ -47,8 +47,10 @@ def untold(decision: decision_pb2.Decision | None = None) -> CompletionError:
     )
 
 
-def short(shortage: Shortage, *, decision: decision_pb2.Decision, now: float) -> CompletionError:
-    """The error of a completion for which a budget has nothing left."""
+def short(
+    shortage: Shortage, *, decision: decision_pb2.Decision, now: float, protected: bool = False
+) -> CompletionError:
+    """The error of a completion for which a budget has nothing left; a `protected` one goes to no lesser model."""
     budget = shortage.budget
     resets_at = None if shortage.resets_at is None else Timestamp(seconds=shortage.resets_at)
     quota = decision_pb2.QuotaLevel(
@@ -59,6 +61,8 @@ def short(shortage: Shortage, *, decision: decision_pb2.Decision, now: float) ->
         resets_at=resets_at,
     )
     resets = "" if resets_at is None else f"; it resets at {resets_at.ToJsonString()}"
+    if protected:
+        resets += f"; route {decision.route} is protected, so no other model answers"
     if shortage.cause is not Cause.EXHAUSTED:
         return CompletionError(
             Kind.UNAVAILABLE,

@@ -5,22 +5,25 @@ from functools import partial
 from typing import Any
 
 from pointsman_sidecar.completing.served import Serving
-from pointsman_sidecar.completing.tariffs import Counted, Tariff, counts
+from pointsman_sidecar.completing.tariffs import Counted, Tariff, counts, daily_limit_of
 from pointsman_sidecar.contract.decisions import Attempt, Progress
 from pointsman_sidecar.providers.outcomes import Outcome
 from pointsman_sidecar.quota.budgets import Budget, WhenExhausted
 from pointsman_sidecar.quota.degrading import Degradation, Level, degradation, tightest
-from pointsman_sidecar.quota.outcomes import Charge, Reservation, Shortage
+from pointsman_sidecar.quota.outcomes import Cause, Charge, Reservation, Shortage
 from pointsman_sidecar.routing.capability import most_output
 from pointsman_sidecar.routing.costs import Usage
+from pointsman_sidecar.routing.escalation import ESCALATED
 from pointsman_sidecar.routing.features import Features
 from pointsman_sidecar.routing.plan import PlanError, default_only
-from pointsman_sidecar.routing.policy import Feature, Policy
+from pointsman_sidecar.routing.policy import Feature, Model, Policy
 from pointsman_sidecar.spending.purse import Purse
 
 _NOTHING = Usage(input_tokens=0, output_tokens=0)
 # From here on, an HTTP status says that there is no answer, and so nothing to be charged for.
 _ERROR_STATUS = 400
+_ALL = 100
+_LIMIT_REACHED = "the daily limit of escalations is reached"
 
 
 class ShortError(Exception):
@@ -82,11 +85,13 @@ class Paying:
                 serving.reached = self.degrade(serving.progress, serving.features, serving.subject)
 
     def degrade(self, progress: Progress, features: Features, subject: str | None = None) -> Degradation | None:
-        """Take the steps that budgets have reached into the plan; None where there are none.
+        """Take the steps that budgets have reached into the plan, unless it is protected; None where there are none.
 
         Raises:
             PlanError: only the default model may be used, and it cannot serve the request.
         """
+        if progress.plan.protected:
+            return None
         purse, tariff = self._purse, self._in_force(progress.policy)
         stepped = tariff.stepped(progress.plan.steps)
         if purse is None or not stepped:
@@ -113,7 +118,9 @@ class Paying:
         purse = self._purse
         if purse is None or not purse.budgets:
             return None
-        counted = self._in_force(progress.policy).counted[model.name]
+        tariff = self._in_force(progress.policy)
+        escalates = attempt.step.reason in ESCALATED
+        counted = (tariff.escalated if escalates else tariff.counted)[model.name]
         if not counted:
             progress.quota = None
             return None
@@ -171,7 +178,8 @@ class Paying:
         budget, progress = shortage.budget, serving.progress
         default = progress.policy.models[progress.policy.default_model]
         if (
-            budget.when_exhausted is not WhenExhausted.DEFAULT_MODEL
+            progress.plan.protected
+            or budget.when_exhausted is not WhenExhausted.DEFAULT_MODEL
             or Feature.EMBEDDINGS in serving.features.needs
             or counts(budget, default)
         ):
@@ -182,6 +190,28 @@ class Paying:
         except PlanError:
             return False
         return True
+
+    def hindrance(self, serving: Serving[Any, Any], first: Model, stronger: Model) -> str:
+        """Why budgets leave no escalation from one model to another, in a sentence; empty where they do.
+
+        Where they do, the steps that hold for the stronger model are taken.
+        """
+        purse, limit = self._purse, daily_limit_of(serving.progress.policy)
+        budgets = () if purse is None else purse.budgets
+        if limit and all(budget.name != limit for budget in budgets):
+            return "it is not known here how much of the daily limit of escalations is left"
+        if purse is None or not budgets:
+            return ""
+        tariff = self._in_force(serving.progress.policy)
+        both = dict.fromkeys(each.budget for each in (*tariff.escalated[stronger.name], *tariff.counted[first.name]))
+        levels = purse.levels([(each, serving.subject if each.subject is None else each.subject) for each in both])
+        if any(level.budget.name == limit and level.reaches(_ALL) for level in levels):
+            return _LIMIT_REACHED
+        reached = degradation(levels)
+        if reached.default_model_only:
+            return f"{_names(reached.budgets)} is so far spent that only the default model is used"
+        serving.reached = reached if reached.budgets else None
+        return ""
 
     async def levels(self, user: str) -> list[Level]:
         """How each budget stands that binds this sidecar; those that each user has, for this one.
@@ -229,6 +259,15 @@ def _any_reached(levels: Iterable[Level]) -> bool:
         if first is not None and level.reaches(first):
             return True
     return False
+
+
+def short_of(shortage: Shortage) -> str:
+    """Why an escalation is not paid for, in a sentence."""
+    if shortage.budget.escalations_only and shortage.cause is Cause.EXHAUSTED:
+        return _LIMIT_REACHED
+    if shortage.cause is Cause.EXHAUSTED:
+        return f"{shortage.budget.shown} has too little left for it"
+    return f"this sidecar holds too little of {shortage.budget.shown}, and the ledger does not answer"
 
 
 def _names(budgets: Iterable[Budget]) -> str:

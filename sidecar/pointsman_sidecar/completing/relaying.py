@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import TypeVar
 
-from pointsman_sidecar.completing.served import Sink
+from pointsman_sidecar.completing.served import Chunks
 from pointsman_sidecar.contract.decisions import Attempt, Progress
 from pointsman_sidecar.contract.forms import Form
 from pointsman_sidecar.contract.provider_answers import UnreadableAnswerError
@@ -104,9 +104,12 @@ async def relay(
     attempt: Attempt,
     timer: StreamTimer,
     begin: Callable[[], Awaitable[None]],
-    sink: Sink[_Chunk],
+    sink: Chunks[_Chunk],
+    seen_as: Callable[[bytes], bytes] | None = None,
 ) -> None:
     """Send the provider's chunks on; `begin` comes before the first that holds something of the answer.
+
+    Each is read as `seen_as` gives it.
 
     Raises:
         ProviderFailure: the stream ended, and some answer of it had not.
@@ -118,7 +121,7 @@ async def relay(
     async for raw in chunks:
         timer.got()
         with readable():
-            chunk = form.read_chunk(raw)
+            chunk = form.read_chunk(raw if seen_as is None else seen_as(raw))
         if chunk.usage is not None:
             attempt.usage = chunk.usage
             if begun:

@@ -20,6 +20,13 @@ _Chunk = TypeVar("_Chunk")
 _Chunk_contra = TypeVar("_Chunk_contra", contravariant=True)
 
 
+class Chunks(Protocol[_Chunk_contra]):
+    """Where pieces of a stream go."""
+
+    async def chunk(self, chunk: _Chunk_contra) -> None:
+        """More of the answer."""
+
+
 class Sink(Protocol[_Chunk_contra]):
     """Where a stream goes. A method that waits holds the provider's stream back."""
 
@@ -56,7 +63,7 @@ class Serving(Generic[_Answer, _Chunk]):
 
     `total` is its one timer, entered before the first attempt. It ends at the policy's time, or earlier, where the
     caller is `hurried`. `subject` is the user as the ledger knows them, where a budget of each user asks. `reached` is
-    what budgets' steps say, None where none is reached.
+    what budgets' steps say, None where none is reached. `escalation` is the timer of a stronger model's answer.
     """
 
     form: Form[_Answer, _Chunk]
@@ -67,3 +74,4 @@ class Serving(Generic[_Answer, _Chunk]):
     hurried: bool
     subject: str = ""
     reached: Degradation | None = None
+    escalation: asyncio.Timeout | None = None

@@ -21,6 +21,7 @@ class Tariff:
 
     Attributes:
         counted: by the model's name, the budgets that count calls to it.
+        escalated: the same for calls of an escalation, which may have a limit of their own.
         of_users: whether one of the budgets is each user's own.
         has_steps: whether one of them has steps.
     """
@@ -31,6 +32,13 @@ class Tariff:
         self.of_users = any(budget.subject is None for budget in budgets)
         self.counted = {
             name: tuple(Counted(budget, meter(budget, model.price)) for budget in budgets if counts(budget, model))
+            for name, model in policy.models.items()
+        }
+        limit = daily_limit_of(policy)
+        self.escalated = {
+            name: tuple(
+                Counted(budget, meter(budget, model.price)) for budget in budgets if counts(budget, model, limit=limit)
+            )
             for name, model in policy.models.items()
         }
         self._stepped = {
@@ -50,9 +58,21 @@ class Tariff:
         return tuple(budget for budget in self._all_stepped if budget.name in found)
 
 
-def counts(budget: Budget, model: Model) -> bool:
-    """Whether calls to a model count against a budget."""
-    return budget.counts(provider=model.provider, provider_model=model.provider_model, escalation=False) and (
+def counts(budget: Budget, model: Model, *, limit: str | None = None) -> bool:
+    """Whether calls to a model count against a budget.
+
+    Of those of an escalation, `limit` is the name of the budget that counts them; empty where there is none.
+    """
+    if budget.escalations_only and budget.name != limit:
+        return False
+    return budget.counts(
+        provider=model.provider, provider_model=model.provider_model, escalation=limit is not None
+    ) and (
         # What has no price in its currency cannot be measured by it.
         budget.unit is not Unit.COST or budget.currency == model.price.currency
     )
+
+
+def daily_limit_of(policy: Policy) -> str:
+    """The name of the budget that counts a policy's escalations; empty where there is none."""
+    return "" if policy.escalation is None else policy.escalation.daily_limit

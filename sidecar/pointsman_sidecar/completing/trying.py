@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from pointsman_sidecar.completing.failures import limited, no_answer, short
-from pointsman_sidecar.completing.paying import Paying, ShortError
+from pointsman_sidecar.completing.paying import Paying, ShortError, short_of
 from pointsman_sidecar.completing.racing import ALONE, Gate, race
 from pointsman_sidecar.completing.served import Serving
 from pointsman_sidecar.contract.decisions import Attempt, decision
@@ -19,6 +19,8 @@ _Result = TypeVar("_Result")
 # One call to a model, on record in the attempt that it is given.
 Call = Callable[[Attempt, Gate], Coroutine[Any, Any, _Result]]
 _Failures = list[tuple[Step, ProviderFailure]]
+# Of the time that is left, what a stronger model is not given: the first answer is to be returned within it.
+_KEPT_BACK = 0.05
 
 
 class Trying:
@@ -32,8 +34,33 @@ class Trying:
         self._clock = clock
         self._random = random
 
-    async def answer(self, serving: Serving[Any, Any], call: Call[_Result], *, streams: bool) -> _Result:
-        """The first answer.
+    async def stronger(
+        self, serving: Serving[Any, Any], step: Step, call: Call[_Result], *, streams: bool
+    ) -> tuple[_Result, Attempt] | str:
+        """The answer of a model that is asked in place of one that answered, or a sentence why there is none.
+
+        Raises:
+            CompletionError: it stopped in the middle of a stream.
+        """
+        left = (serving.total.when() or 0.0) - asyncio.get_running_loop().time()
+        try:
+            async with asyncio.timeout(max(0.0, left * (1 - _KEPT_BACK))) as serving.escalation:
+                return await self._repeated(serving, step, call, [], streams=streams, has_fallback=True)
+        except ProviderFailure as failure:
+            if failure.outcome is Outcome.CUT:
+                raise no_answer([(step, failure)], decision=decision(serving.progress)) from failure
+            return f"{step.model.name} did not answer ({failure})"
+        except ShortError as error:
+            return short_of(error.shortage)
+        except TimeoutError:
+            return f"{step.model.name} did not answer in the time that was left"
+        finally:
+            serving.escalation = None
+
+    async def answer(
+        self, serving: Serving[Any, Any], call: Call[_Result], *, streams: bool
+    ) -> tuple[_Result, Attempt]:
+        """The first answer, and the attempt that gave it.
 
         Raises:
             CompletionError: no model gave one, or no budget is left for it.
@@ -55,11 +82,17 @@ class Trying:
             except ShortError as error:
                 # The budget that stopped it does not count the default model, or the request is refused.
                 if not self._paying.turns_to_default(serving, error.shortage):
-                    raise short(error.shortage, decision=decision(progress), now=self._paying.now()) from error
+                    raise short(
+                        error.shortage,
+                        decision=decision(progress),
+                        now=self._paying.now(),
+                        protected=progress.plan.protected,
+                    ) from error
                 steps = deque(progress.plan.steps)
             else:
-                progress.took(attempt)
-                return result
+                if not attempt.unused:
+                    progress.took(attempt)
+                return result, attempt
             if not steps and not stretched and all(each.outcome is Outcome.TOO_LARGE for _, each in failures):
                 stretched = True
                 ejected = self._health.ejected(progress.policy, self._clock())

@@ -34,6 +34,14 @@ def decision_json(decision: decision_pb2.Decision) -> dict[str, Any]:
         said["usage"] = _usage(decision.usage)
     if decision.HasField("cost"):
         said["cost"] = {"amount": decision.cost.amount, "currency": decision.cost.currency}
+    if decision.HasField("escalation"):
+        escalation = decision.escalation
+        said["escalation"] = {
+            "cause": decision_pb2.Reason.Name(escalation.cause).removeprefix("REASON_"),
+            "model": escalation.model,
+            "done": escalation.done,
+            "message": escalation.message,
+        }
     if decision.HasField("quota"):
         said["quota"] = quota_json(decision.quota)
     if decision.HasField("risk"):
@@ -98,6 +106,10 @@ def _attempt(attempt: decision_pb2.Attempt) -> dict[str, Any]:
         said["retry"] = attempt.retry
     if attempt.hedge:
         said["hedge"] = True
+    if attempt.HasField("confidence"):
+        said["confidence"] = round(attempt.confidence, 4)
+    if attempt.unused:
+        said["unused"] = attempt.unused
     for name in ("usage", "most"):
         if attempt.HasField(name):
             said[name] = _usage(getattr(attempt, name))

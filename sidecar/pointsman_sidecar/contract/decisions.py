@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
+from functools import reduce
 
 from google.protobuf.duration_pb2 import Duration
 
@@ -11,10 +12,10 @@ from pointsman_api.v1 import decision_pb2, types_pb2
 from pointsman_sidecar.contract.usages import quota_level
 from pointsman_sidecar.providers.outcomes import Outcome
 from pointsman_sidecar.quota.degrading import Level
-from pointsman_sidecar.routing.costs import Usage, cost
+from pointsman_sidecar.routing.costs import Usage, cost, total
 from pointsman_sidecar.routing.matchers import Domain
 from pointsman_sidecar.routing.plan import Plan, Reason, Skipped, Step
-from pointsman_sidecar.routing.policy import Policy, Severity
+from pointsman_sidecar.routing.policy import Model, Policy, Severity
 from pointsman_sidecar.routing.risk import Risk
 
 REASONS: Mapping[Reason, decision_pb2.Reason.ValueType] = {
@@ -27,6 +28,10 @@ REASONS: Mapping[Reason, decision_pb2.Reason.ValueType] = {
     Reason.EJECTED: decision_pb2.REASON_EJECTED,
     Reason.QUOTA: decision_pb2.REASON_QUOTA,
     Reason.LATENCY: decision_pb2.REASON_LATENCY,
+    Reason.CONFIDENCE: decision_pb2.REASON_CONFIDENCE,
+    Reason.INVALID_OUTPUT: decision_pb2.REASON_INVALID_OUTPUT,
+    Reason.REFUSAL: decision_pb2.REASON_REFUSAL,
+    Reason.TRUNCATION: decision_pb2.REASON_TRUNCATION,
 }
 OUTCOMES: Mapping[Outcome, decision_pb2.Outcome.ValueType] = {
     Outcome.SUCCEEDED: decision_pb2.OUTCOME_SUCCEEDED,
@@ -69,6 +74,7 @@ class Attempt:
     hedge: bool = False
     outcome: Outcome | None = None
     message: str = ""
+    began: float = 0.0
     latency: float = 0.0
     time_to_first_token: float | None = None
     http_status: int = 0
@@ -78,6 +84,14 @@ class Attempt:
     # The most tokens of an answer by the policy and the budgets' steps, and the budgets where it is theirs.
     cap: int | None = None
     capped_by: str = ""
+    # How far its answer can be trusted, None where it was not judged, and why it was not used.
+    confidence: float | None = None
+    unused: str = ""
+    # Whether log-probabilities were asked for that the app did not ask for.
+    own_logprobs: bool = False
+    # What was sent and what came, while the answer is yet to be looked at.
+    sent: bytes = b""
+    answer: bytes = b""
 
     @property
     def charge(self) -> decision_pb2.Charge.ValueType:
@@ -87,6 +101,16 @@ class Attempt:
         if self.most is None or self.http_status:
             return decision_pb2.CHARGE_NONE
         return decision_pb2.CHARGE_UNKNOWN
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Escalated:
+    """What was found in the first answer, and what came of it: `done` where the stronger model's answer was used."""
+
+    cause: Reason
+    model: str
+    message: str
+    done: bool = False
 
 
 @dataclass(kw_only=True, slots=True)
@@ -105,23 +129,38 @@ class Progress:
     passed_over: list[Skipped] = field(default_factory=list)
     # The tightest of the budgets that count it, as it is when asked.
     quota: Callable[[], Level | None] | None = None
+    escalated: Escalated | None = None
 
     def took(self, attempt: Attempt) -> None:
         """This attempt's answer is the completion's."""
         self.answering, self.usage, self.changes = attempt.step, attempt.usage, attempt.changes
 
+    def spent(self) -> list[tuple[Model, Usage]]:
+        """The models whose answers are to be paid for, as far as their usage is known: the one that is used, first."""
+        if self.usage is None or self.answering is None:
+            return []
+        unused = [(each.step.model, each.usage) for each in self.attempts if each.unused and each.usage is not None]
+        return [(self.answering.model, self.usage), *unused]
+
     def cost(self) -> tuple[Decimal, str] | None:
         """Amount and currency of what the answer costs; None until its usage is known."""
-        if self.usage is None or self.answering is None:
+        spent = self.spent()
+        if not spent:
             return None
-        price = self.answering.model.price
-        return cost(self.usage, price), price.currency
+        currency = spent[0][0].price.currency
+        amounts = [cost(usage, model.price) for model, usage in spent if model.price.currency == currency]
+        return sum(amounts[1:], amounts[0]), currency
+
+    def all_usage(self) -> Usage | None:
+        """The tokens of the answer and of those that were not used; None until they are known."""
+        return reduce(total, (usage for _, usage in self.spent())) if self.usage is not None else None
 
 
 def decision(progress: Progress) -> decision_pb2.Decision:
     """What is decided so far. Before a model answers, the model is the plan's first."""
     step = progress.answering or progress.plan.steps[0]
     answered = progress.answering is not None
+    usage = progress.all_usage()
     return decision_pb2.Decision(
         id=progress.id,
         policy=decision_pb2.PolicyRef(
@@ -138,7 +177,7 @@ def decision(progress: Progress) -> decision_pb2.Decision:
         reason=REASONS[step.reason],
         message=_message(progress, step),
         attempts=[_attempt(attempt) for attempt in progress.attempts if attempt.outcome is not None],
-        usage=_usage(progress.usage) if progress.usage is not None else None,
+        usage=_usage(usage) if usage is not None else None,
         cost=_money(progress),
         changes=progress.changes,
         queued=_duration(progress.queued) if progress.queued is not None else None,
@@ -148,6 +187,7 @@ def decision(progress: Progress) -> decision_pb2.Decision:
         ],
         quota=quota_level(level) if progress.quota is not None and (level := progress.quota()) is not None else None,
         risk=_risk(progress.plan.risk) if progress.plan.risk else None,
+        escalation=_escalation(progress.escalated) if progress.escalated is not None else None,
     )
 
 
@@ -156,6 +196,12 @@ def _risk(risk: Risk) -> decision_pb2.DecisionRisk:
         domains=sorted(_DOMAINS[domain] for domain in risk.domains),
         severity=types_pb2.SEVERITY_UNSPECIFIED if risk.severity is None else _SEVERITIES[risk.severity],
         found=risk.found,
+    )
+
+
+def _escalation(escalated: Escalated) -> decision_pb2.Escalated:
+    return decision_pb2.Escalated(
+        cause=REASONS[escalated.cause], model=escalated.model, done=escalated.done, message=escalated.message
     )
 
 
@@ -187,6 +233,8 @@ def _attempt(attempt: Attempt) -> decision_pb2.Attempt:
         http_status=attempt.http_status,
         retry=attempt.retry,
         hedge=attempt.hedge,
+        confidence=attempt.confidence,
+        unused=attempt.unused,
         charge=charge,
         usage=_usage(attempt.usage) if attempt.usage is not None else None,
         most=_usage(attempt.most) if attempt.most is not None and charge == decision_pb2.CHARGE_UNKNOWN else None,

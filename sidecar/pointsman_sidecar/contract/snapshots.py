@@ -13,6 +13,7 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 
 from pointsman_api.v1 import control_pb2, snapshot_pb2, types_pb2
 from pointsman_sidecar.contract.rejections import SnapshotRejectedError, at_least
+from pointsman_sidecar.contract.snapshot_escalation import escalation
 from pointsman_sidecar.contract.snapshot_matchers import inquiry, known, one
 from pointsman_sidecar.contract.snapshot_resilience import circuit_breaker, concurrency, hedging, retries, timeouts
 from pointsman_sidecar.contract.snapshot_risk import p50, risk
@@ -111,6 +112,7 @@ def read_snapshot(update: control_pb2.SnapshotUpdate) -> Policy:
         concurrency=concurrency(snapshot),
         risk=risk(snapshot, SEVERITIES),
         p50=p50(snapshot),
+        escalation=escalation(snapshot),
     )
     _check_names(policy)
     return policy
@@ -136,6 +138,8 @@ def _check_names(policy: Policy) -> None:
 def _named_models(policy: Policy) -> Iterable[tuple[str, str]]:
     yield "the default", policy.default_model
     yield from (("a fallback", name) for name in policy.fallbacks)
+    if policy.escalation is not None:
+        yield "escalation", policy.escalation.model
     for route in policy.routes:
         yield from ((f"route {route.name}", arm.model) for arm in route.arms)
         yield from ((f"a fallback of route {route.name}", name) for name in route.fallbacks or ())
@@ -210,6 +214,7 @@ def _route(route: snapshot_pb2.Route) -> Route:
         arms=arms,
         sticky_by=one(where, route.sticky_by, _STICKY_BY),
         fallbacks=tuple(route.fallbacks) if route.overrides_fallbacks else None,
+        protected=route.protected,
     )
 
 

@@ -18,6 +18,16 @@ class Usage:
     reasoning_tokens: int = 0
 
 
+def total(usage: Usage, other: Usage) -> Usage:
+    """Both together."""
+    return Usage(
+        input_tokens=usage.input_tokens + other.input_tokens,
+        output_tokens=usage.output_tokens + other.output_tokens,
+        cached_input_tokens=usage.cached_input_tokens + other.cached_input_tokens,
+        reasoning_tokens=usage.reasoning_tokens + other.reasoning_tokens,
+    )
+
+
 def cost(usage: Usage, price: Price) -> Decimal:
     """Money in the price's currency, exact."""
     fresh = usage.input_tokens - usage.cached_input_tokens

@@ -28,6 +28,10 @@ class Reason(Enum):
     EJECTED = auto()
     QUOTA = auto()
     LATENCY = auto()
+    CONFIDENCE = auto()
+    INVALID_OUTPUT = auto()
+    REFUSAL = auto()
+    TRUNCATION = auto()
 
 
 class PlanError(Exception):
@@ -113,8 +117,9 @@ class Skipped:
 class Plan:
     """What to do with a request. `steps` holds one at least; `route` is empty where none matched.
 
-    In a `panic`, every model that could serve the request is ejected, and the least bad is tried all the same. `failed`
-    are the routes whose expression came to no verdict.
+    In a `panic`, every model that could serve the request is ejected, and the least bad is tried all the same. One that
+    is `alone` is joined by no model that was not named for it; one that is `protected` is made less of by no budget.
+    `failed` are the routes whose expression came to no verdict.
     """
 
     steps: tuple[Step, ...]
@@ -125,6 +130,7 @@ class Plan:
     alone: bool = False
     risk: Risk = NO_RISK
     failed: tuple[str, ...] = ()
+    protected: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -134,8 +140,9 @@ class _Choice:
     why: Callable[[], str]
     fallbacks: tuple[str, ...]
     route: str = ""
-    # A pinned model stands alone: who names a model does not want another.
+    # A pinned model stands alone: who names a model does not want another. So do those of a protected route.
     alone: bool = False
+    protected: bool = False
 
 
 def plan(
@@ -189,6 +196,7 @@ def plan(
         alone=choice.alone,
         risk=NO_RISK if Feature.EMBEDDINGS in features.needs else facts.risk,
         failed=tuple(trial.route for trial in trials if trial.match.failed) if facts.has_verdicts else (),
+        protected=choice.protected,
     )
 
 
@@ -246,11 +254,15 @@ def _capable(policy: Policy, choice: _Choice, features: Features) -> tuple[dict[
                     capable.append(model.name)
     if not capable:
         raise NoCapableModelError(
-            f"no model of policy {policy} can serve the request: "
+            f"no model {_of(policy, choice)} can serve the request: "
             + "; ".join(f"{name}: {lack}" for name, lack in lacks.items()),
             too_long=any(_lack(policy, name, replace(features, estimated_input_tokens=0)) is None for name in lacks),
         )
     return lacks, capable
+
+
+def _of(policy: Policy, choice: _Choice) -> str:
+    return f"of the protected route {choice.route}" if choice.protected else f"of policy {policy}"
 
 
 def _chosen(policy: Policy, facts: Facts, request_id: str, trials: list[Trial]) -> _Choice:
@@ -315,7 +327,8 @@ def _routed(policy: Policy, facts: Facts, request_id: str, trials: list[Trial]) 
 
 
 def _by_route(policy: Policy, route: Route, features: Features, request_id: str, match: Match) -> _Choice:
-    fallbacks = policy.fallbacks if route.fallbacks is None else route.fallbacks
+    inherited = () if route.protected else policy.fallbacks
+    fallbacks = inherited if route.fallbacks is None else route.fallbacks
     if len(route.arms) == 1:
         return _Choice(
             model=route.arms[0].model,
@@ -323,6 +336,8 @@ def _by_route(policy: Policy, route: Route, features: Features, request_id: str,
             why=lambda: f"route {route.name} matched: {match.why()}",
             fallbacks=fallbacks,
             route=route.name,
+            alone=route.protected,
+            protected=route.protected,
         )
     arm = draw(route.arms, key=sticky_key(route, features, request_id=request_id), salt=f"{policy}/{route.name}")
     total = sum(each.weight for each in route.arms)
@@ -335,6 +350,8 @@ def _by_route(policy: Policy, route: Route, features: Features, request_id: str,
         ),
         fallbacks=fallbacks,
         route=route.name,
+        alone=route.protected,
+        protected=route.protected,
     )
 
 

@@ -5,7 +5,7 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
-from enum import IntEnum, StrEnum, auto
+from enum import Enum, IntEnum, StrEnum, auto
 from typing import TYPE_CHECKING
 
 from pointsman_sidecar.routing.matchers import Inquiry
@@ -161,13 +161,17 @@ class Arm:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Route:
-    """A rule and what follows from it. `fallbacks` of None leaves them to the policy."""
+    """A rule and what follows from it. `fallbacks` of None leaves them to the policy.
+
+    Where it is `protected`, nobody answers whom it does not name itself, and no budget makes less of the answer.
+    """
 
     name: str
     when: Condition
     arms: tuple[Arm, ...]
     sticky_by: StickyBy = StickyBy.REQUEST
     fallbacks: tuple[str, ...] | None = None
+    protected: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -214,6 +218,38 @@ class Concurrency:
     queue: int
 
 
+class AnswerFault(Enum):
+    """What can be wrong with an answer, in the order in which it is looked for."""
+
+    REFUSAL = auto()
+    TRUNCATION = auto()
+    INVALID_OUTPUT = auto()
+
+
+class WhenStreaming(Enum):
+    """How much of a stream is held back before it is sent on."""
+
+    OFF = auto()
+    FIRST_TOKENS = auto()
+    BUFFER = auto()
+    BUFFER_ALL = auto()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Escalation:
+    """When a stronger model answers in place of one that did; `daily_limit` names the budget that counts it, if any.
+
+    `confidence_below` of None does not look at confidence.
+    """
+
+    model: str
+    confidence_below: float | None = None
+    on: frozenset[AnswerFault] = frozenset()
+    daily_limit: str = ""
+    when_streaming: WhenStreaming = WhenStreaming.OFF
+    buffer_tokens: int = 0
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Policy:
     """A whole policy in force. `max_output_tokens` of None leaves it to each model's own limit.
@@ -242,6 +278,7 @@ class Policy:
     # The words that tell of a risk, and the seconds in which half of the answers should begin.
     risk: "Lexicon | None" = None
     p50: float | None = None
+    escalation: Escalation | None = None
 
     def named(self, name: str) -> Model | None:
         """The model that a request means by a name: the policy's own, else the cheapest that its provider calls so."""

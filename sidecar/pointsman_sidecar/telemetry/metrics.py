@@ -66,6 +66,13 @@ class Metrics:
             ["policy", "model", "granted"],
             registry=self.registry,
         )
+        self.escalations = Counter(
+            "pointsman_escalations",
+            "Answers that asked for a stronger model, by what was wrong with them, and whether it answered, failed to, "
+            "or was not asked (suppressed).",
+            ["policy", "cause", "result"],
+            registry=self.registry,
+        )
         self.circuit_state = Gauge(
             "pointsman_circuit_state",
             "Of a model's circuit breaker: 0 closed, 1 half open, 2 open. A model that never failed has none.",

@@ -14,7 +14,8 @@ from pointsman_sidecar.contract.decisions import Attempt, Progress
 from pointsman_sidecar.contract.errors import CompletionError
 from pointsman_sidecar.providers.outcomes import Outcome
 from pointsman_sidecar.resilience.breaker import State
-from pointsman_sidecar.routing.costs import Usage
+from pointsman_sidecar.routing.costs import Usage, cost
+from pointsman_sidecar.routing.plan import Reason
 from pointsman_sidecar.routing.policy import Model, Priority
 from pointsman_sidecar.telemetry import conventions
 from pointsman_sidecar.telemetry.arrivals import Arrival
@@ -48,6 +49,7 @@ class _Series:
         self.cost: Callable[..., Counter] = _remembered(metrics.cost)
         self.retries: Callable[..., Counter] = _remembered(metrics.retries)
         self.hedges: Callable[..., Counter] = _remembered(metrics.hedges)
+        self.escalations: Callable[..., Counter] = _remembered(metrics.escalations)
         self.circuit_state: Callable[..., Gauge] = _remembered(metrics.circuit_state)
         self.circuit_openings: Callable[..., Counter] = _remembered(metrics.circuit_openings)
         self.queued = metrics.queued
@@ -153,6 +155,10 @@ class Observation:
         """See a second call being sent, or not."""
         self._series.hedges(self._policy, model.name, str(granted).lower()).inc()
 
+    def escalation(self, cause: Reason, *, result: str) -> None:
+        """See an answer that asks for a stronger model, and what came of that."""
+        self._series.escalations(self._policy, cause.name.lower(), result).inc()
+
     def queue(self, waiting: int) -> None:
         """See how many wait."""
         self._series.queued.set(waiting)
@@ -222,7 +228,8 @@ class Observer:
         policy, answering = str(progress.policy), progress.answering
         model = answering.model.name if answering else ""
         why = (answering or progress.plan.steps[0]).reason.name
-        usage, cost = progress.usage, progress.cost()
+        usage, paid = progress.all_usage(), progress.cost()
+        escalation = _escalation(progress)
         said: dict[str, Any] = {"error": reason} if reason else {}
         said |= {
             "policy": policy,
@@ -230,14 +237,15 @@ class Observer:
             "route": progress.plan.route,
             "model": model,
             "reason": why,
+            **({"escalation": progress.escalated.cause.name} if progress.escalated else {}),
             "attempts": [f"{each.step.model.name}:{each.outcome.name}" for each in progress.attempts if each.outcome],
         }
         if usage is not None:
             said |= {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens}
         amount = ""
-        if cost is not None:
-            amount = f"{cost[0].normalize():f}"
-            said["cost"] = f"{amount} {cost[1]}"
+        if paid is not None:
+            amount = f"{paid[0].normalize():f}"
+            said["cost"] = f"{amount} {paid[1]}"
         if span is not None:
             span.attributes |= {
                 conventions.DECISION_ID: progress.id,
@@ -250,26 +258,38 @@ class Observer:
             }
             if progress.queued is not None:
                 span.attributes[conventions.QUEUED] = progress.queued
-            if cost is not None:
-                span.attributes |= {conventions.COST_AMOUNT: amount, conventions.COST_CURRENCY: cost[1]}
+            span.attributes |= escalation
+            if paid is not None:
+                span.attributes |= {conventions.COST_AMOUNT: amount, conventions.COST_CURRENCY: paid[1]}
             _say_usage(span.attributes, usage)
             self._end(span)
         self._series.completions(policy, progress.plan.route, model, why, code).inc()
         self._series.duration(policy, model).observe(seconds)
-        if usage is not None and cost is not None:
-            for type_, tokens in (
-                ("input", usage.input_tokens),
-                ("cached_input", usage.cached_input_tokens),
-                ("output", usage.output_tokens),
-                ("reasoning", usage.reasoning_tokens),
-            ):
-                self._series.tokens(policy, model, type_).inc(tokens)
-            self._series.cost(policy, model, cost[1]).inc(float(cost[0]))
+        for payee, used in progress.spent():
+            self._spent(policy, payee, used)
         self._log.info("completion", decision_id=progress.id, code=code, **said, seconds=round(seconds, 4))
+
+    def _spent(self, policy: str, model: Model, usage: Usage) -> None:
+        for type_, tokens in (
+            ("input", usage.input_tokens),
+            ("cached_input", usage.cached_input_tokens),
+            ("output", usage.output_tokens),
+            ("reasoning", usage.reasoning_tokens),
+        ):
+            self._series.tokens(policy, model.name, type_).inc(tokens)
+        self._series.cost(policy, model.name, model.price.currency).inc(float(cost(usage, model.price)))
 
     def _end(self, span: Span | None) -> None:
         if span is not None:
             self._spans.ended(span)
+
+
+def _escalation(progress: Progress) -> dict[str, Value]:
+    """What came of an answer that was found wanting, by the attributes' names; nothing where none was."""
+    escalated = progress.escalated
+    if escalated is None:
+        return {}
+    return {conventions.ESCALATION_CAUSE: escalated.cause.name, conventions.ESCALATION_DONE: escalated.done}
 
 
 def _say_usage(said: dict[str, Value], usage: Usage | None) -> None:

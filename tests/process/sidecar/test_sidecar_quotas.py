@@ -577,3 +577,39 @@ async def test_under_an_operator_that_knows_no_budgets_there_are_none(stub: Stub
         await until(lambda: any("knows none" in line["event"] for line in pod.process.logged))
 
     assert not answer.decision.HasField("quota")
+
+
+def guarded(stub: StubProvider) -> snapshot_pb2.Snapshot:
+    """The policy, with its route protected."""
+    content = snapshot(base_url=stub.base_url)
+    content.routes[0].protected = True
+    return content
+
+
+async def test_steps_leave_a_protected_route_alone(stub: StubProvider) -> None:
+    steps = (quota_pb2.BudgetStep(at_percent=1, max_output_tokens=3, default_model_only=True),)
+    ledger = FakeLedger(budget(limit=100_000, steps=steps))
+
+    async with running(ledger, stub, content=guarded(stub)) as pod:
+        # A hundredth is used, and the step holds.
+        while pod.tokens < 1_000:
+            await pod.ask()
+        plain = await pod.ask()
+        severe = await pod.ask(hints=SEVERE)
+
+    assert plain.decision.changes[0].sent == "3"
+    assert severe.decision.model == "flagship"
+    assert severe.decision.reason == decision_pb2.REASON_ROUTE
+    assert not severe.decision.changes
+
+
+async def test_a_protected_route_is_refused_where_its_budget_is_spent_and_never_sent_to_the_default_model(
+    stub: StubProvider,
+) -> None:
+    flagship_only = budget(limit=10, models=("gpt-4o",), when_exhausted=quota_pb2.WHEN_EXHAUSTED_DEFAULT_MODEL)
+
+    async with running(FakeLedger(flagship_only), stub, content=guarded(stub)) as pod:
+        told = await refusal(pod.app.Complete(small(hints=SEVERE)))
+
+    assert (told.code, told.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "QUOTA_EXHAUSTED")
+    assert "route risky is protected, so no other model answers" in told.message

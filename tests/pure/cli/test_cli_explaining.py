@@ -12,6 +12,7 @@ from pointsman_operator.resources import Key
 from pointsman_sidecar.contract.errors import CompletionError, Kind
 from pointsman_sidecar.contract.requests import features
 from pointsman_sidecar.contract.snapshots import CONTRACT_VERSION, read_snapshot
+from pointsman_sidecar.routing.escalation import ESCALATED
 from pointsman_sidecar.routing.plan import Reason, plan
 from pure.cli.resources import Json, namespace, offered, policy, provider, used, world
 from support import completions
@@ -79,9 +80,9 @@ def test_it_says_what_the_routing_would_do(name: str) -> None:
 
 def test_the_requests_above_differ_in_what_decides_them() -> None:
     reasons = {answer.plan[0].reason for answer in map(explained, REQUESTS.values())}
-    # Nothing fails where nothing is called, and without an operator there are no budgets.
+    # Nothing fails and nothing is answered where nothing is called, and without an operator there are no budgets.
     by_failure = {Reason.FALLBACK, Reason.EJECTED, Reason.QUOTA, Reason.LATENCY}
-    named = {decision_pb2.Reason.Value(f"REASON_{reason.name}") for reason in set(Reason) - by_failure}
+    named = {decision_pb2.Reason.Value(f"REASON_{reason.name}") for reason in set(Reason) - by_failure - ESCALATED}
     assert reasons == named
 
 

@@ -544,3 +544,46 @@ def test_who_named_a_model_gets_no_larger_one() -> None:
     planned = plan(two, features(model="mini"), request_id="r")
 
     assert larger(two, features(model="mini"), planned, ejected={}) == ()
+
+
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [
+        pytest.param(None, ["flagship"], id="the policy's are no choice of its own"),
+        pytest.param(("spare",), ["flagship", "spare"], id="its own"),
+    ],
+)
+def test_a_protected_route_has_no_fallbacks_but_its_own(own: tuple[str, ...] | None, expected: list[str]) -> None:
+    made_of = policy(
+        model("mini"),
+        model("flagship"),
+        model("spare"),
+        routes=(route("all", arms={"flagship": 1}, fallbacks=own, protected=True),),
+        fallbacks=("mini",),
+    )
+
+    planned = plan(made_of, features(), request_id="r")
+
+    assert [step.model.name for step in planned.steps] == expected
+    assert planned.protected
+
+
+def test_a_protected_request_that_its_models_cannot_serve_is_refused_and_goes_to_no_other() -> None:
+    made_of = policy(
+        model("mini", modalities=EVERY_MODALITY),
+        model("flagship", modalities=TEXT_ONLY),
+        routes=(route("all", arms={"flagship": 1}, protected=True),),
+    )
+
+    with pytest.raises(NoCapableModelError, match="no model of the protected route all can serve the request"):
+        plan(made_of, features(modalities=EVERY_MODALITY), request_id="r")
+
+
+def test_no_larger_model_takes_the_place_of_a_protected_routes() -> None:
+    made_of = policy(
+        model("mini", context_window=1_000_000),
+        model("flagship", context_window=1_000),
+        routes=(route("all", arms={"flagship": 1}, protected=True),),
+    )
+
+    assert larger(made_of, features(), plan(made_of, features(), request_id="r"), ejected={}) == ()

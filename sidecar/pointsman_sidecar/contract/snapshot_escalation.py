@@ -1,0 +1,50 @@
+"""What a snapshot says of stronger models, as the routing reads it."""
+
+from decimal import Decimal, InvalidOperation
+
+from pointsman_api.v1 import snapshot_pb2
+from pointsman_sidecar.contract.rejections import SnapshotRejectedError
+from pointsman_sidecar.routing.policy import AnswerFault, Escalation, WhenStreaming
+
+_FAULTS = {
+    snapshot_pb2.ANSWER_FAULT_INVALID_OUTPUT: AnswerFault.INVALID_OUTPUT,
+    snapshot_pb2.ANSWER_FAULT_REFUSAL: AnswerFault.REFUSAL,
+    snapshot_pb2.ANSWER_FAULT_TRUNCATION: AnswerFault.TRUNCATION,
+}
+
+_WHEN_STREAMING = {
+    snapshot_pb2.WHEN_STREAMING_UNSPECIFIED: WhenStreaming.OFF,
+    snapshot_pb2.WHEN_STREAMING_FIRST_TOKENS: WhenStreaming.FIRST_TOKENS,
+    snapshot_pb2.WHEN_STREAMING_BUFFER: WhenStreaming.BUFFER,
+    snapshot_pb2.WHEN_STREAMING_BUFFER_ALL: WhenStreaming.BUFFER_ALL,
+}
+
+
+def escalation(snapshot: snapshot_pb2.Snapshot) -> Escalation | None:
+    """When a stronger model answers."""
+    if not snapshot.HasField("escalation"):
+        return None
+    said = snapshot.escalation
+    unknown: list[int] = [fault for fault in said.on if fault not in _FAULTS]
+    if said.when_streaming not in _WHEN_STREAMING:
+        unknown.append(said.when_streaming)
+    if unknown:
+        raise SnapshotRejectedError(f"escalation holds a value that this sidecar does not know ({unknown[0]})")
+    return Escalation(
+        model=said.model,
+        confidence_below=_share(said.confidence_below) if said.confidence_below else None,
+        on=frozenset(_FAULTS[fault] for fault in said.on),
+        daily_limit=said.daily_limit,
+        when_streaming=_WHEN_STREAMING[said.when_streaming],
+        buffer_tokens=said.buffer_tokens,
+    )
+
+
+def _share(text: str) -> float:
+    try:
+        share = Decimal(text)
+    except InvalidOperation:
+        share = Decimal("NaN")
+    if not (share.is_finite() and 0 <= share <= 1):
+        raise SnapshotRejectedError("escalation.confidence_below is not a decimal number from 0 to 1")
+    return float(share)
