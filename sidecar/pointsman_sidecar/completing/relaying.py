@@ -1,9 +1,8 @@
 """A provider's stream, sent on piece by piece, and how long one waits for the next."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from types import TracebackType
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import TypeVar
 
 from pointsman_sidecar.completing.served import Chunks
@@ -22,15 +21,16 @@ _MOST_KEPT = 16
 class StreamTimer:
     """The time that a provider takes over its stream: to the first token, then from each piece to the next.
 
-    Looked at now and then instead of being set anew for every piece, which would cost more than the rest of it. The
-    time that the caller takes to read is not the provider's.
+    Looked at now and then instead of being set anew for every piece, which would cost more than the rest of it.
+    `waiting_since` is the moment on the event loop's clock from which the provider is to send the next piece; None
+    while it is the caller who takes time, which is not the provider's.
     """
 
     def __init__(self, timer: asyncio.Timeout, timeouts: Timeouts) -> None:
         self._timer = timer
         self._between = timeouts.between_tokens
         self._loop = asyncio.get_running_loop()
-        self._waiting_since: float | None = None
+        self.waiting_since: float | None = None
         self._look: asyncio.TimerHandle | None = None
         self.why = f"no token within {timeouts.first_token:g} s"
 
@@ -41,15 +41,6 @@ class StreamTimer:
             self.why = f"nothing more within {self._between:g} s"
             self._look = self._loop.call_later(self._between, self._looked)
 
-    def waits(self) -> None:
-        """The provider is to send the next piece."""
-        if self._between is not None:
-            self._waiting_since = self._loop.time()
-
-    def got(self) -> None:
-        """It did."""
-        self._waiting_since = None
-
     def stop(self) -> None:
         """Look no more."""
         if self._look is not None:
@@ -58,8 +49,8 @@ class StreamTimer:
     def _looked(self) -> None:
         between = self._between or 0.0
         left = between
-        if self._waiting_since is not None:
-            left = self._waiting_since + between - self._loop.time()
+        if self.waiting_since is not None:
+            left = self.waiting_since + between - self._loop.time()
         if left > 0:
             self._look = self._loop.call_later(left, self._looked)
         else:
@@ -82,18 +73,13 @@ async def stream_patience(timeouts: Timeouts) -> AsyncIterator[StreamTimer]:
         raise ProviderFailure(Outcome.TIMED_OUT, why) from error
 
 
-class readable:  # noqa: N801 - used as a function is; a generator would cost as much as the reading of a chunk
+@contextmanager
+def readable() -> Iterator[None]:
     """What is read within is the provider's answer, and its failure where it cannot be read."""
-
-    def __enter__(self) -> None:
-        """Begin to read."""
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Say whose failure it is."""
-        if isinstance(error, UnreadableAnswerError):
-            raise unreadable(f"its answer cannot be read: {error}") from error
+    try:
+        yield
+    except UnreadableAnswerError as error:
+        raise unreadable(f"its answer cannot be read: {error}") from error
 
 
 async def relay(
@@ -118,27 +104,28 @@ async def relay(
     begun = False
     seen: set[int] = set()
     ended: set[int] = set()
-    async for raw in chunks:
-        timer.got()
-        with readable():
+    now = asyncio.get_running_loop().time
+    with readable():
+        async for raw in chunks:
+            timer.waiting_since = None
             chunk = form.read_chunk(raw if seen_as is None else seen_as(raw))
-        if chunk.usage is not None:
-            attempt.usage = chunk.usage
-            if begun:
-                progress.usage = chunk.usage
-        if not begun:
-            if not chunk.begins:
-                if chunk.content is not None and len(kept) < _MOST_KEPT:
-                    kept.append(chunk.content)
-                continue
-            begun = True
-            await begin()
-            for early in kept:
-                await sink.chunk(early)
-        seen |= chunk.seen
-        ended |= chunk.ended
-        if chunk.content is not None:
-            await sink.chunk(chunk.content)
-        timer.waits()
+            if chunk.usage is not None:
+                attempt.usage = chunk.usage
+                if begun:
+                    progress.usage = chunk.usage
+            if not begun:
+                if not chunk.begins:
+                    if chunk.content is not None and len(kept) < _MOST_KEPT:
+                        kept.append(chunk.content)
+                    continue
+                begun = True
+                await begin()
+                for early in kept:
+                    await sink.chunk(early)
+            seen |= chunk.seen
+            ended |= chunk.ended
+            if chunk.content is not None:
+                await sink.chunk(chunk.content)
+            timer.waiting_since = now()
     if not seen or seen != ended:
         raise ProviderFailure(Outcome.CONNECTION_FAILED, "the stream ended before the answer did")

@@ -48,20 +48,18 @@ class EventStream:
         """Send one event; waits while the caller reads no further."""
         if b"\n" in data:
             data = data.replace(b"\n", b"\ndata: ")
-        await self._send((b"event: " + event + b"\n" if event else b"") + b"data: " + data + b"\n\n")
+        text = b"event: %b\ndata: %b\n\n" % (event, data) if event else b"data: %b\n\n" % data
+        try:
+            await self.sent.write(text)
+        except ConnectionError as error:
+            # The caller went away, and this write knew before the server's own notice came.
+            raise asyncio.CancelledError from error
 
     async def close(self) -> None:
         """End the answer."""
         try:
             await self.sent.write_eof()
         except ConnectionError as error:
-            raise asyncio.CancelledError from error
-
-    async def _send(self, text: bytes) -> None:
-        try:
-            await self.sent.write(text)
-        except ConnectionError as error:
-            # The caller went away, and this write knew before the server's own notice came.
             raise asyncio.CancelledError from error
 
 

@@ -51,7 +51,8 @@ class _Servicer:
             {
                 "Complete": grpc.unary_unary_rpc_method_handler(self.complete, response_serializer=_serialized),
                 "CompleteStream": grpc.unary_stream_rpc_method_handler(
-                    self.complete_stream, response_serializer=_serialized
+                    self.complete_stream,
+                    response_serializer=completions_pb2.CompleteStreamResponse.SerializeToString,
                 ),
                 "Explain": grpc.unary_unary_rpc_method_handler(self.explain, response_serializer=_serialized),
                 "GetUsage": grpc.unary_unary_rpc_method_handler(

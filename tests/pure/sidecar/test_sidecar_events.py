@@ -35,6 +35,20 @@ def test_events_are_told_apart(body: bytes, events: list[bytes]) -> None:
     assert split(body) == events
 
 
+@pytest.mark.parametrize(
+    ("pieces", "events"),
+    [
+        pytest.param((b"data: a\n\n", b"data: b\n\n"), [b"a", b"b"], id="one event each"),
+        pytest.param((b"data: a\n", b"data: b\n\n"), [b"a\nb"], id="the second ends what the first began"),
+        pytest.param((b"data: a", b"data: b\n\n"), [b"adata: b"], id="a line that goes on"),
+    ],
+)
+def test_a_piece_that_could_stand_alone_belongs_to_what_came_before(
+    pieces: tuple[bytes, ...], events: list[bytes]
+) -> None:
+    assert split(*pieces) == events
+
+
 @given(
     events=st.lists(st.text(alphabet='{}": aé\\', min_size=1), max_size=5),
     end=st.sampled_from(["\n", "\r\n", "\r"]),
