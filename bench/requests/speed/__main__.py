@@ -14,7 +14,7 @@ from speed.peers import PeersError, installed
 from speed.report import MarksError, show, with_part, write, write_docs
 from speed.results import Results
 from speed.rounds import FULL, QUICK, Bench, FailedError
-from speed.systems import NotStartedError, gateways, sidecars, surroundings
+from speed.systems import NotStartedError, bare_relay, gateways, sidecars, surroundings
 from speed.targets import judged
 
 _ROOT = Path(__file__).resolve().parents[3]
@@ -56,7 +56,7 @@ def main() -> int:
 async def _run(results: Results, *, quick: bool, where: dict[str, Path], folder: Path, console: Console) -> None:
     logs = Path(tempfile.mkdtemp(prefix="logs-", dir=folder))
     async with surroundings(logs) as around:
-        systems = [*sidecars(around), *(gateways(around, where) if where else ())]
+        systems = [*sidecars(around), bare_relay(around), *(gateways(around, where) if where else ())]
         bench = Bench(sizes=QUICK if quick else FULL, around=around, systems=systems, results=results, console=console)
         await bench.run()
 

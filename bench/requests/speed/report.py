@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from speed.charts import bars
+from speed.results import BARE
 from speed.rounds import PROMPTS
 from speed.targets import Target, judged
 
@@ -89,6 +90,7 @@ def _tables(document: Mapping[str, Any]) -> Iterator[tuple[str, _Rows]]:
         for name, system in document["systems"].items()
         for door, numbers in system["doors"].items()
     ]
+    beside_bare = {name: _beside_bare(name, numbers, dict(doors)) for name, numbers in doors}
     floor = document["floor"]
     straight = [f"{floor[key]['p50_ms']:.2f} ms" for key in ("in_flight_1", "in_flight_16")]
     yield (
@@ -121,7 +123,7 @@ def _tables(document: Mapping[str, Any]) -> Iterator[tuple[str, _Rows]]:
     yield (
         "A stream",
         [
-            ["", "CPU per chunk, 16 streams", "one alone", "first token added p50"],
+            ["", "CPU per chunk, 16 streams", "one alone", "to the bare relay's", "first token added p50"],
             *(
                 [
                     name,
@@ -129,10 +131,11 @@ def _tables(document: Mapping[str, Any]) -> Iterator[tuple[str, _Rows]]:
                         [
                             f"{numbers['cpu_per_chunk_us']:.0f} µs",
                             f"{numbers['cpu_per_chunk_alone_us']:.0f} µs",
+                            beside_bare[name],
                             f"{numbers['first_token']['first_token_added_p50_ms']:.2f} ms",
                         ]
                         if "failed" not in numbers
-                        else ["it failed", "", f"`{next(iter(numbers['failed'].values())).splitlines()[0]}`"]
+                        else ["it failed", "", "", f"`{next(iter(numbers['failed'].values())).splitlines()[0]}`"]
                     ),
                 ]
                 for name, numbers in doors
@@ -161,6 +164,13 @@ def _tables(document: Mapping[str, Any]) -> Iterator[tuple[str, _Rows]]:
             *([name, *(_prompt(numbers[f"prompt_{size}_kb"]) for size in PROMPTS)] for name, numbers in doors),
         ],
     )
+
+
+def _beside_bare(name: str, numbers: Mapping[str, Any], doors: Mapping[str, Any]) -> str:
+    """A lone stream's chunk in times of what it costs the bare relay through such a door."""
+    alone = "cpu_per_chunk_alone_us"
+    bare = doors[f"{BARE}, {'gRPC' if name.endswith(', gRPC') else 'HTTP'}"]
+    return f"{numbers[alone] / bare[alone]:.2f}" if alone in numbers and bare[alone] > 0 else ""
 
 
 def _prompt(numbers: Mapping[str, float]) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 from measuring.percentiles import percentile
 
 FLOOR = "floor"
+BARE = "Bare relay"
 
 
 @dataclass(kw_only=True)

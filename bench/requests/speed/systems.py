@@ -15,6 +15,7 @@ from pointsman_api.v1 import control_pb2, snapshot_pb2
 from speed.grpc_load import METADATA
 from speed.policies import HEAVY_METADATA, default_policy, heavy_policy
 from speed.processes import program
+from speed.results import BARE
 from support.operators import Connection, FakeOperator, running_operator
 from support.snapshots import update
 
@@ -76,6 +77,11 @@ def sidecars(around: Surroundings) -> list[System]:
     ]
 
 
+def bare_relay(around: Surroundings) -> System:
+    """The same libraries as ours, with nothing of ours between them."""
+    return System(name=BARE, start=lambda: _relay(around), peer=False)
+
+
 def gateways(around: Surroundings, where: Mapping[str, Path]) -> list[System]:
     """The peers, each with as little on as it can be: no key store, no database, no log of requests."""
     return [
@@ -135,6 +141,24 @@ async def _connected(operator: FakeOperator, process: Process, log: Path) -> Con
     finally:
         ended.cancel()
         coming.cancel()
+
+
+@asynccontextmanager
+async def _relay(around: Surroundings) -> AsyncIterator[Running]:
+    environment = {**_plain(), "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-m", "speed.relay", around.provider]
+    started = asyncio.get_running_loop().time()
+    with (around.folder / "relay.log").open("wb") as log:
+        async with program(command, environment=environment, output=PIPE, log=log) as process:
+            http_port, grpc_port = (await _said(process, "the bare relay", Path(log.name))).split()
+            yield Running(
+                process=process,
+                started=started,
+                doors={
+                    "HTTP": Door(url=f"http://127.0.0.1:{http_port}/v1/chat/completions", model="auto"),
+                    "gRPC": Door(url=f"grpc://127.0.0.1:{grpc_port}", model=""),
+                },
+            )
 
 
 @asynccontextmanager

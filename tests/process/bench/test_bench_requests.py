@@ -13,7 +13,7 @@ PATHS = os.pathsep.join(str(ROOT / each) for each in ("tests", "bench/shared", "
 
 
 @pytest.mark.timeout(180)
-def test_the_bench_measures_both_doors_under_both_policies(tmp_path: Path) -> None:
+def test_the_bench_measures_both_doors_under_both_policies_and_a_bare_relay(tmp_path: Path) -> None:
     done = run(
         [sys.executable, "-m", "speed", "--quick", f"--output={tmp_path}"],
         env={**os.environ, "PYTHONPATH": PATHS, "COLUMNS": "200"},
@@ -26,7 +26,7 @@ def test_the_bench_measures_both_doors_under_both_policies(tmp_path: Path) -> No
     found = json.loads((tmp_path / "results.json").read_text())
     assert found["facts"]["quick"]
     assert found["floor"]["in_flight_1"]["p50_ms"] > 0
-    assert set(found["systems"]) == {"Pointsman", "Pointsman, heavy policy"}
+    assert set(found["systems"]) == {"Pointsman", "Pointsman, heavy policy", "Bare relay"}
     for system in found["systems"].values():
         assert system["ready_s"] > 0
         assert system["rss_loaded_mib"] >= system["rss_rest_mib"] > 0
