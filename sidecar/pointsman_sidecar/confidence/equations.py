@@ -14,6 +14,8 @@ from pointsman_sidecar.confidence.expressions import Expression, after_equals, b
 from pointsman_sidecar.confidence.tokens import Kind, Token, plain, tokens
 
 MOST_EQUATIONS = 40
+# A chain of more is none that anyone works out.
+MOST_SIDES = 20
 # What a calculator's aid writes into an answer. Neither part can hold what ends the other.
 _ANNOTATION = re.compile(r"<<([^<>=\n]{1,80})=([^<>=\n]{1,40})>>")
 _OPEN_ANNOTATION = re.compile(r"<<[^<>\n]{0,120}$")
@@ -71,7 +73,7 @@ def reckoning(text: str) -> Reckoning:
 
 def _equations(found: Sequence[Token]) -> Iterator[Equation]:
     for sentence in _sentences(found):
-        sides = _split(sentence)
+        sides = _split(sentence)[:MOST_SIDES]
         if len(sides) < 2:  # noqa: PLR2004 - an equation has two sides
             continue
         # A side between two equals signs is read whole, as the right of one and the left of the next.

@@ -26,7 +26,7 @@ _WORDS: dict[str, float] = {
 }  # fmt: skip
 # What an answer may reckon with though nobody said so: units of time and money, percent, pairs.
 _CUSTOMARY = (1, 2, 4, 7, 10, 12, 24, 30, 31, 36, 52, 60, 100, 365, 1000, 3600, 0.01, 0.5, 3, 5280, 16)
-_MOST_GIVEN, _MOST_TOKENS = 40, 400
+_MOST_GIVEN, _MOST_TOKENS = 40, 250
 _CLOSE = 1e-6
 
 

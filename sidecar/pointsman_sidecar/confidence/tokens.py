@@ -30,7 +30,7 @@ class Token(NamedTuple):
 
 
 # At most so many tokens are made of a text, and a number of more digits is none that anyone reckons with by hand.
-MOST_TOKENS = 500
+MOST_TOKENS = 450
 MOST_DIGITS = 15
 
 # Every alternative begins with another character, and none repeats a repetition: one pass, whatever the text.
