@@ -1,0 +1,1 @@
+"""How the complexity model that the sidecar ships is made: `make train DATA=folder`."""
