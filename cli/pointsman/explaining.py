@@ -37,7 +37,7 @@ def explain(
     """
     in_force = InForce()
     in_force.apply(read_snapshot(_update(world, pod)))
-    # Nothing was called, so nothing has failed or was slow.
+    # Nothing was called, so nothing has failed or was slow, and nothing is spent.
     progress, features = decide(
         ProtobufForm(request),
         in_force=in_force,
@@ -45,6 +45,7 @@ def explain(
         ejected=lambda _: {},
         surroundings=Surroundings(now=now, headers=lambda: for_rules(headers.items())),
         paces=lambda _: {},
+        hindrance=lambda _policy, _features: "",
     )
     return explanation(progress, features)
 

@@ -49,6 +49,8 @@ def _print(answer: completions_pb2.ExplainResponse, *, out: Console) -> None:
     decision = answer.decision
     out.print(Text(decision.model, style="bold"), f"({decision.provider_model} of {decision.provider})")
     out.print(f"  {decision.message}")
+    if decision.HasField("complexity"):
+        out.print(f"  complexity {decision.complexity.score:.2f}, threshold {decision.complexity.threshold:.4g}")
     out.print(f"  about {answer.estimated_input_tokens:,} input tokens; policy {_policy(decision)}")
     if decision.HasField("risk"):
         out.print(f"  risk: {_risk(decision.risk)}")

@@ -43,6 +43,7 @@ def escalation(policy: ModelRoutingPolicy) -> snapshot.Escalation | None:
         on=sorted(_FAULTS[name] for name in said.on_answer),
         when_streaming=_WHEN_STREAMING[said.when_streaming],
         buffer_tokens=(said.buffer_tokens or _BUFFER_TOKENS) if said.when_streaming == "Buffer" else 0,
+        complexity_threshold="" if said.complexity is None else said.complexity.threshold,
         confidence_below="" if said.confidence is None else said.confidence.below,
         daily_limit="" if said.daily_limit is None else limit_name(policy.metadata.key),
     )

@@ -62,10 +62,14 @@ def reply_message(reply: Reply, *, message: str) -> pb.QuotaReply:
 
 
 def _is_open_to(budget: str, *, namespace: str) -> bool:
-    """Whether a namespace may speak of a budget: of its own quotas, and of any provider, whose terms grant or not."""
+    """Whether a namespace may speak of a budget.
+
+    Of its own quotas and policies' limits; and of any provider, whose terms grant or not.
+    """
     kind, _, rest = budget.partition("/")
     owner, _, name = rest.partition("/")
-    return bool(name) and "/" not in name and (kind == Kind.PROVIDER or (kind, owner) == (Kind.QUOTA, namespace))
+    is_own = kind in {Kind.QUOTA, Kind.POLICY} and owner == namespace
+    return bool(name) and "/" not in name and (is_own or kind == Kind.PROVIDER)
 
 
 def _item(block: pb.BlockReport, *, namespace: str) -> Item:

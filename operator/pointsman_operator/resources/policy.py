@@ -194,6 +194,12 @@ class DailyLimit(Model):
     time_zone: str
 
 
+class Complexity(Model):
+    """How complex a request must be, as a decimal string."""
+
+    threshold: str
+
+
 class Confidence(Model):
     """How far an answer must be trusted, as a decimal string."""
 
@@ -204,6 +210,7 @@ class Escalation(Model):
     """When a stronger model answers in place of a cheaper one."""
 
     model: str
+    complexity: Complexity | None = None
     confidence: Confidence | None = None
     on_answer: tuple[Literal["InvalidOutput", "Refusal", "Truncation"], ...] = Field(default=(), strict=False)
     when_streaming: Literal["Off", "FirstTokens", "Buffer", "BufferAll"] = "Off"

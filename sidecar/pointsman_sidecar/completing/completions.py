@@ -162,6 +162,7 @@ class Completions:
             progress, features = self._decided(form, caller.headers)
             observation.progress = progress
             observation.planned()
+            observation.complexity()
             features.content.forget()
             self._health.request(progress.policy, self._clock())
             patience = progress.policy.timeouts.total
@@ -194,6 +195,7 @@ class Completions:
             ejected=self._ejected,
             surroundings=Surroundings(now=self._now(), headers=headers),
             paces=self._paces,
+            hindrance=self._paying.limit_hindrance,
         )
 
     def _paces(self, policy: Policy) -> Mapping[str, float]:

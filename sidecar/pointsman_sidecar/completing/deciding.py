@@ -1,9 +1,11 @@
 """From a request to its plan, before any call; what `Explain` shows is what `Complete` does."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from pointsman_sidecar.completing.failures import malformed, unplannable
+from pointsman_sidecar.complexity import Scorer
 from pointsman_sidecar.contract.decisions import Progress
 from pointsman_sidecar.contract.errors import CompletionError, Kind
 from pointsman_sidecar.contract.forms import Form
@@ -11,8 +13,8 @@ from pointsman_sidecar.contract.requests import InvalidRequestError
 from pointsman_sidecar.control.in_force import InForce
 from pointsman_sidecar.routing.facts import Surroundings
 from pointsman_sidecar.routing.features import Features
-from pointsman_sidecar.routing.plan import Ejected, PlanError, plan
-from pointsman_sidecar.routing.policy import Policy
+from pointsman_sidecar.routing.plan import Complexity, Ejected, PlanError, plan
+from pointsman_sidecar.routing.policy import Feature, Policy
 
 
 def decide(
@@ -23,8 +25,12 @@ def decide(
     ejected: Callable[[Policy], Mapping[str, Ejected]],
     surroundings: Surroundings,
     paces: Callable[[Policy], Mapping[str, float]],
+    hindrance: Callable[[Policy, Features], str],
 ) -> tuple[Progress, Features]:
     """Check the request, measure it, and plan it under the policy in force and with the models that are well.
+
+    `hindrance` says why budgets leave no room for the stronger model, in a sentence's end; it is asked where a complex
+    request would go there.
 
     Raises:
         CompletionError: it is malformed, no policy is in force, or the policy has no model for it.
@@ -36,6 +42,7 @@ def decide(
     policy = policy_of(in_force)
     request_id = new_id()
     try:
+        complexity = _complexity(form, policy, features, hindrance)
         planned = plan(
             policy,
             features,
@@ -43,10 +50,24 @@ def decide(
             ejected=ejected(policy),
             surroundings=surroundings,
             paces=paces(policy),
+            complexity=complexity,
         )
     except PlanError as error:
         raise unplannable(error) from error
-    return Progress(id=request_id, policy=policy, plan=planned), features
+    return Progress(id=request_id, policy=policy, plan=planned, complexity=complexity), features
+
+
+def _complexity(
+    form: Form[Any, Any], policy: Policy, features: Features, hindrance: Callable[[Policy, Features], str]
+) -> Complexity | None:
+    """How complex the request is, where that can change its model. Scored once, and only where the policy asks."""
+    rule = policy.escalation
+    if rule is None or rule.complexity_threshold is None or features.request_bytes > policy.max_request_bytes:
+        return None
+    if Feature.EMBEDDINGS in features.needs or (features.model and policy.allow_pinning):
+        return None
+    scored = Complexity(score=Scorer.load().score(form.prompt()), threshold=rule.complexity_threshold)
+    return replace(scored, hindrance=hindrance(policy, features)) if scored.is_high else scored
 
 
 def policy_of(in_force: InForce) -> Policy:

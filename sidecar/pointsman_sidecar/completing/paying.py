@@ -23,6 +23,7 @@ _NOTHING = Usage(input_tokens=0, output_tokens=0)
 # From here on, an HTTP status says that there is no answer, and so nothing to be charged for.
 _ERROR_STATUS = 400
 _ALL = 100
+_LIMIT_UNKNOWN = "it is not known here how much of the daily limit of escalations is left"
 _LIMIT_REACHED = "the daily limit of escalations is reached"
 
 
@@ -191,6 +192,17 @@ class Paying:
             return False
         return True
 
+    def limit_hindrance(self, policy: Policy, features: Features) -> str:
+        """Why budgets leave no room for the stronger model from the start, in a sentence; empty where they do."""
+        purse, limit = self._purse, _limit_of(policy)
+        if not limit:
+            return ""
+        budget = next((each for each in (() if purse is None else purse.budgets) if each.name == limit), None)
+        if purse is None or budget is None:
+            return _LIMIT_UNKNOWN
+        subject = self._subject(features) if budget.subject is None else budget.subject
+        return _LIMIT_REACHED if purse.levels([(budget, subject)])[0].reaches(_ALL) else ""
+
     def hindrance(self, serving: Serving[Any, Any], first: Model, stronger: Model) -> str:
         """Why budgets leave no escalation from one model to another, in a sentence; empty where they do.
 
@@ -199,7 +211,7 @@ class Paying:
         purse, limit = self._purse, daily_limit_of(serving.progress.policy)
         budgets = () if purse is None else purse.budgets
         if limit and all(budget.name != limit for budget in budgets):
-            return "it is not known here how much of the daily limit of escalations is left"
+            return _LIMIT_UNKNOWN
         if purse is None or not budgets:
             return ""
         tariff = self._in_force(serving.progress.policy)

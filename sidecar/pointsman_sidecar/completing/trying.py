@@ -13,7 +13,7 @@ from pointsman_sidecar.contract.decisions import Attempt, decision
 from pointsman_sidecar.providers.outcomes import Outcome, ProviderFailure
 from pointsman_sidecar.resilience.backoff import backoff, worth_it
 from pointsman_sidecar.resilience.health import Health
-from pointsman_sidecar.routing.plan import Skipped, Step, larger
+from pointsman_sidecar.routing.plan import Reason, Skipped, Step, larger
 
 _Result = TypeVar("_Result")
 # One call to a model, on record in the attempt that it is given.
@@ -80,15 +80,7 @@ class Trying:
                 if not failure.may_fall_back:
                     break
             except ShortError as error:
-                # The budget that stopped it does not count the default model, or the request is refused.
-                if not self._paying.turns_to_default(serving, error.shortage):
-                    raise short(
-                        error.shortage,
-                        decision=decision(progress),
-                        now=self._paying.now(),
-                        protected=progress.plan.protected,
-                    ) from error
-                steps = deque(progress.plan.steps)
+                steps = self._after_shortage(serving, step, steps, error)
             else:
                 if not attempt.unused:
                     progress.took(attempt)
@@ -98,6 +90,29 @@ class Trying:
                 ejected = self._health.ejected(progress.policy, self._clock())
                 steps += larger(progress.policy, serving.features, progress.plan, ejected=ejected)
         raise no_answer(failures, decision=decision(progress))
+
+    def _after_shortage(
+        self, serving: Serving[Any, Any], step: Step, rest: deque[Step], error: ShortError
+    ) -> deque[Step]:
+        """Whom to ask where a budget has nothing left for a model.
+
+        Raises:
+            CompletionError: nobody.
+        """
+        progress = serving.progress
+        if step.reason is Reason.COMPLEXITY and rest:
+            # To go up was a wish: whoever would have answered otherwise still can.
+            progress.passed_over.append(Skipped(model=step.model.name, message=short_of(error.shortage)))
+            return rest
+        # The budget that stopped it does not count the default model, or the request is refused.
+        if not self._paying.turns_to_default(serving, error.shortage):
+            raise short(
+                error.shortage,
+                decision=decision(progress),
+                now=self._paying.now(),
+                protected=progress.plan.protected,
+            ) from error
+        return deque(progress.plan.steps)
 
     def _admitted(self, serving: Serving[Any, Any], step: Step, *, last_hope: bool) -> bool:
         """Whether a model may be called now: its circuit may have opened since the plan was made."""

@@ -5,6 +5,7 @@ from pointsman_sidecar.contract.chat_requests import ChatRequest, chat_call, rea
 from pointsman_sidecar.contract.forms import Operation, ProviderRequest, ReadAnswer, ReadChunk
 from pointsman_sidecar.contract.hints import Hints
 from pointsman_sidecar.contract.json_form import JsonForm
+from pointsman_sidecar.contract.prompts import chat_prompt
 from pointsman_sidecar.routing.features import Features
 from pointsman_sidecar.routing.policy import Model
 
@@ -23,6 +24,10 @@ class ChatForm(JsonForm[ChatRequest]):
     def include_usage(self) -> bool:
         """Whether a stream is to end with what it cost."""
         return self._found is not None and self._found.include_usage
+
+    def prompt(self) -> str:
+        """See `Form`."""
+        return chat_prompt(self._request.members)
 
     def provider_request(
         self, features: Features, *, model: Model, policy_cap: int | None, stream: bool

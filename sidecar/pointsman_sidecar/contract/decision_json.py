@@ -34,6 +34,9 @@ def decision_json(decision: decision_pb2.Decision) -> dict[str, Any]:
         said["usage"] = _usage(decision.usage)
     if decision.HasField("cost"):
         said["cost"] = {"amount": decision.cost.amount, "currency": decision.cost.currency}
+    if decision.HasField("complexity"):
+        complexity = decision.complexity
+        said["complexity"] = {"score": round(complexity.score, 4), "threshold": round(complexity.threshold, 4)}
     if decision.HasField("escalation"):
         escalation = decision.escalation
         said["escalation"] = {

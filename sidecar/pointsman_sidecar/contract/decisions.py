@@ -14,7 +14,7 @@ from pointsman_sidecar.providers.outcomes import Outcome
 from pointsman_sidecar.quota.degrading import Level
 from pointsman_sidecar.routing.costs import Usage, cost, total
 from pointsman_sidecar.routing.matchers import Domain
-from pointsman_sidecar.routing.plan import Plan, Reason, Skipped, Step
+from pointsman_sidecar.routing.plan import Complexity, Plan, Reason, Skipped, Step
 from pointsman_sidecar.routing.policy import Model, Policy, Severity
 from pointsman_sidecar.routing.risk import Risk
 
@@ -28,6 +28,7 @@ REASONS: Mapping[Reason, decision_pb2.Reason.ValueType] = {
     Reason.EJECTED: decision_pb2.REASON_EJECTED,
     Reason.QUOTA: decision_pb2.REASON_QUOTA,
     Reason.LATENCY: decision_pb2.REASON_LATENCY,
+    Reason.COMPLEXITY: decision_pb2.REASON_COMPLEXITY,
     Reason.CONFIDENCE: decision_pb2.REASON_CONFIDENCE,
     Reason.INVALID_OUTPUT: decision_pb2.REASON_INVALID_OUTPUT,
     Reason.REFUSAL: decision_pb2.REASON_REFUSAL,
@@ -129,6 +130,7 @@ class Progress:
     passed_over: list[Skipped] = field(default_factory=list)
     # The tightest of the budgets that count it, as it is when asked.
     quota: Callable[[], Level | None] | None = None
+    complexity: Complexity | None = None
     escalated: Escalated | None = None
 
     def took(self, attempt: Attempt) -> None:
@@ -187,6 +189,7 @@ def decision(progress: Progress) -> decision_pb2.Decision:
         ],
         quota=quota_level(level) if progress.quota is not None and (level := progress.quota()) is not None else None,
         risk=_risk(progress.plan.risk) if progress.plan.risk else None,
+        complexity=_complexity(progress.complexity) if progress.complexity is not None else None,
         escalation=_escalation(progress.escalated) if progress.escalated is not None else None,
     )
 
@@ -197,6 +200,10 @@ def _risk(risk: Risk) -> decision_pb2.DecisionRisk:
         severity=types_pb2.SEVERITY_UNSPECIFIED if risk.severity is None else _SEVERITIES[risk.severity],
         found=risk.found,
     )
+
+
+def _complexity(complexity: Complexity) -> decision_pb2.Complexity:
+    return decision_pb2.Complexity(score=complexity.score, threshold=complexity.threshold)
 
 
 def _escalation(escalated: Escalated) -> decision_pb2.Escalated:

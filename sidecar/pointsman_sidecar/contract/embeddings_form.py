@@ -44,6 +44,10 @@ class EmbeddingsForm(JsonForm[_Request]):
 
     operation = Operation.EMBEDDINGS
 
+    def prompt(self) -> str:
+        """See `Form`. Embeddings are the model's that the app names."""
+        return ""
+
     def provider_request(
         self,
         features: Features,  # noqa: ARG002 - what is asked for has no answer to cap

@@ -71,6 +71,9 @@ class Form(Protocol[Answer_co, Chunk_co]):
             InvalidRequestError: it is malformed.
         """
 
+    def prompt(self) -> str:
+        """The text that its complexity is told from; empty where there is none."""
+
     def provider_request(
         self, features: Features, *, model: Model, policy_cap: int | None, stream: bool
     ) -> ProviderRequest:

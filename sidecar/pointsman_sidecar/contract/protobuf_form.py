@@ -8,6 +8,7 @@ from pointsman_api.v1 import completions_pb2
 from pointsman_sidecar.contract import requests
 from pointsman_sidecar.contract.bounds import TooManyPartsError, check_message
 from pointsman_sidecar.contract.forms import Operation, ProviderRequest, ReadAnswer, ReadChunk
+from pointsman_sidecar.contract.prompts import request_prompt
 from pointsman_sidecar.contract.provider_answers import (
     begins,
     decoded,
@@ -65,6 +66,10 @@ class ProtobufForm:
             return self.measured
         requests.check(self.request)
         return requests.features(self.request)
+
+    def prompt(self) -> str:
+        """See `Form`."""
+        return request_prompt(self.request)
 
     def provider_request(
         self, features: Features, *, model: Model, policy_cap: int | None, stream: bool

@@ -12,6 +12,7 @@ from pointsman_sidecar.contract.chat_requests import ChatRequest, chat_call, rea
 from pointsman_sidecar.contract.forms import Operation, ProviderRequest, ReadAnswer, ReadChunk
 from pointsman_sidecar.contract.hints import Hints
 from pointsman_sidecar.contract.json_form import JsonForm
+from pointsman_sidecar.contract.prompts import chat_prompt
 from pointsman_sidecar.contract.provider_answers import decoded
 from pointsman_sidecar.contract.responses_answers import whole_response
 from pointsman_sidecar.contract.responses_requests import chat_equivalent
@@ -39,6 +40,10 @@ class ResponsesForm(JsonForm[_Request]):
     def repeated(self) -> Mapping[str, msgspec.Raw]:
         """What the response repeats of the request."""
         return self._found.repeated if self._found is not None else {}
+
+    def prompt(self) -> str:
+        """See `Form`."""
+        return chat_prompt(self._request.chat.members)
 
     def provider_request(
         self, features: Features, *, model: Model, policy_cap: int | None, stream: bool

@@ -32,7 +32,8 @@ def escalation(snapshot: snapshot_pb2.Snapshot) -> Escalation | None:
         raise SnapshotRejectedError(f"escalation holds a value that this sidecar does not know ({unknown[0]})")
     return Escalation(
         model=said.model,
-        confidence_below=_share(said.confidence_below) if said.confidence_below else None,
+        complexity_threshold=_share("complexity_threshold", said.complexity_threshold),
+        confidence_below=_share("confidence_below", said.confidence_below),
         on=frozenset(_FAULTS[fault] for fault in said.on),
         daily_limit=said.daily_limit,
         when_streaming=_WHEN_STREAMING[said.when_streaming],
@@ -40,11 +41,13 @@ def escalation(snapshot: snapshot_pb2.Snapshot) -> Escalation | None:
     )
 
 
-def _share(text: str) -> float:
+def _share(name: str, text: str) -> float | None:
+    if not text:
+        return None
     try:
         share = Decimal(text)
     except InvalidOperation:
         share = Decimal("NaN")
     if not (share.is_finite() and 0 <= share <= 1):
-        raise SnapshotRejectedError("escalation.confidence_below is not a decimal number from 0 to 1")
+        raise SnapshotRejectedError(f"escalation.{name} is not a decimal number from 0 to 1")
     return float(share)

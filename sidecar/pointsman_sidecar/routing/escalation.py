@@ -18,7 +18,7 @@ _REASONS = {
     AnswerFault.REFUSAL: Reason.REFUSAL,
     AnswerFault.TRUNCATION: Reason.TRUNCATION,
 }
-ESCALATED = frozenset({*_REASONS.values(), Reason.CONFIDENCE})
+ESCALATED = frozenset({*_REASONS.values(), Reason.CONFIDENCE, Reason.COMPLEXITY})
 """The reasons of steps that are escalations."""
 
 

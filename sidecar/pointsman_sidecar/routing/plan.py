@@ -27,7 +27,11 @@ class Reason(Enum):
     FALLBACK = auto()
     EJECTED = auto()
     QUOTA = auto()
+<<<<<<< HEAD
     LATENCY = auto()
+=======
+    COMPLEXITY = auto()
+>>>>>>> c9aa8cf (A complex request goes to the stronger model at once)
     CONFIDENCE = auto()
     INVALID_OUTPUT = auto()
     REFUSAL = auto()
@@ -95,6 +99,23 @@ _NONE_EJECTED: Mapping[str, Ejected] = {}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Complexity:
+    """How complex a request is, and from which score on the stronger model answers it.
+
+    `hindrance` is a sentence's end why it must not, empty where it may.
+    """
+
+    score: float
+    threshold: float
+    hindrance: str = ""
+
+    @property
+    def is_high(self) -> bool:
+        """Whether the request is as complex as that."""
+        return self.score >= self.threshold
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Trial:
     """A route that was tried on the request."""
 
@@ -151,6 +172,7 @@ def plan(
     *,
     request_id: str,
     ejected: Mapping[str, Ejected] = _NONE_EJECTED,
+<<<<<<< HEAD
     surroundings: Surroundings = NOWHERE,
     paces: Mapping[str, float] = _NO_PACES,
 ) -> Plan:
@@ -158,6 +180,15 @@ def plan(
 
     `ejected` are the models that are not to be called now, by name. They are passed over, unless there is no other.
     `paces` are the seconds in which half of a model's answers begin, by name, as far as they are known.
+=======
+    complexity: Complexity | None = None,
+) -> Plan:
+    """Decide. `request_id` is what a split draws by where the request names no user or session.
+
+    `complexity` is None where nobody asks for it; of a request that a route matches, or that names its model, it says
+    nothing. `ejected` are the models that are not to be called now, by name. They are passed over, unless there is no
+    other.
+>>>>>>> c9aa8cf (A complex request goes to the stronger model at once)
 
     Raises:
         PlanError: the request cannot be served under this policy; one of its subclasses says which case.
@@ -168,8 +199,12 @@ def plan(
             f"the request has {size} bytes and policy {policy} allows {policy.max_request_bytes:,}"
         )
     trials: list[Trial] = []
+<<<<<<< HEAD
     facts = Facts(features, surroundings, policy.risk)
     choice = _chosen(policy, facts, request_id, trials)
+=======
+    choice = _chosen(policy, features, request_id, trials, complexity)
+>>>>>>> c9aa8cf (A complex request goes to the stronger model at once)
 
     lacks, capable = _capable(policy, choice, features)
     well = [name for name in capable if name not in ejected]
@@ -265,13 +300,23 @@ def _of(policy: Policy, choice: _Choice) -> str:
     return f"of the protected route {choice.route}" if choice.protected else f"of policy {policy}"
 
 
+<<<<<<< HEAD
 def _chosen(policy: Policy, facts: Facts, request_id: str, trials: list[Trial]) -> _Choice:
     features = facts.features
+=======
+def _chosen(
+    policy: Policy, features: Features, request_id: str, trials: list[Trial], complexity: Complexity | None
+) -> _Choice:
+>>>>>>> c9aa8cf (A complex request goes to the stronger model at once)
     if Feature.EMBEDDINGS in features.needs:
         return _embedding(policy, features)
     if features.model and (policy.allow_pinning or not features.is_wish):
         return _pinned(policy, features)
+<<<<<<< HEAD
     return _routed(policy, facts, request_id, trials)
+=======
+    return _routed(policy, features, request_id, trials) or _unrouted(policy, complexity)
+>>>>>>> c9aa8cf (A complex request goes to the stronger model at once)
 
 
 def _pinned(policy: Policy, features: Features) -> _Choice:
@@ -312,17 +357,42 @@ def _named(policy: Policy, features: Features, *, otherwise: str) -> _Choice:
     return _Choice(model=model.name, reason=Reason.PINNED, why=lambda: "the request names it", fallbacks=(), alone=True)
 
 
+<<<<<<< HEAD
 def _routed(policy: Policy, facts: Facts, request_id: str, trials: list[Trial]) -> _Choice:
+=======
+def _routed(policy: Policy, features: Features, request_id: str, trials: list[Trial]) -> _Choice | None:
+>>>>>>> c9aa8cf (A complex request goes to the stronger model at once)
     for route in policy.routes:
         match = matches(route.when, facts)
         trials.append(Trial(route=route.name, match=match))
         if match.holds:
+<<<<<<< HEAD
             return _by_route(policy, route, facts.features, request_id, match)
+=======
+            return _by_route(policy, route, features, request_id, match)
+    return None
+
+
+def _unrouted(policy: Policy, complexity: Complexity | None) -> _Choice:
+    why = "no route matched, so the default model answers" if policy.routes else "it is the default model"
+    rule = policy.escalation
+    if rule is None or complexity is None or not complexity.is_high:
+        return _Choice(model=policy.default_model, reason=Reason.DEFAULT, why=lambda: why, fallbacks=policy.fallbacks)
+    scored = f"the request's complexity is {complexity.score:.2f}, at or above {complexity.threshold:.4g}"
+    if complexity.hindrance:
+        return _Choice(
+            model=policy.default_model,
+            reason=Reason.DEFAULT,
+            why=lambda: f"{why}: {scored}, but {complexity.hindrance}",
+            fallbacks=policy.fallbacks,
+        )
+>>>>>>> c9aa8cf (A complex request goes to the stronger model at once)
     return _Choice(
-        model=policy.default_model,
-        reason=Reason.DEFAULT,
-        why=lambda: "no route matched, so the default model answers" if policy.routes else "it is the default model",
-        fallbacks=policy.fallbacks,
+        model=rule.model,
+        reason=Reason.COMPLEXITY,
+        why=lambda: scored,
+        # Whoever would have answered otherwise stands in at the end: to go up makes no request fail.
+        fallbacks=(*policy.fallbacks, policy.default_model),
     )
 
 

@@ -239,10 +239,11 @@ class WhenStreaming(Enum):
 class Escalation:
     """When a stronger model answers in place of one that did; `daily_limit` names the budget that counts it, if any.
 
-    `confidence_below` of None does not look at confidence.
+    `complexity_threshold` and `confidence_below` of None do not look at these.
     """
 
     model: str
+    complexity_threshold: float | None = None
     confidence_below: float | None = None
     on: frozenset[AnswerFault] = frozenset()
     daily_limit: str = ""

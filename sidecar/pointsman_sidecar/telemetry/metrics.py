@@ -9,6 +9,8 @@ from prometheus_client.registry import Collector
 # From a cached answer to the longest that a policy allows, in seconds.
 _LATENCIES = (0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120, 300)
 
+_SCORES = tuple(step / 20 for step in range(1, 21))
+
 
 class Metrics:
     """All series, on a registry of their own so that two sidecars can live in one process."""
@@ -68,9 +70,16 @@ class Metrics:
         )
         self.escalations = Counter(
             "pointsman_escalations",
-            "Answers that asked for a stronger model, by what was wrong with them, and whether it answered, failed to, "
-            "or was not asked (suppressed).",
+            "Requests for a stronger model, by what asked for it, and whether it answered, failed to, or was not asked "
+            "(suppressed).",
             ["policy", "cause", "result"],
+            registry=self.registry,
+        )
+        self.complexity = Histogram(
+            "pointsman_complexity_score",
+            "How complex requests are, of those whose policy asks for it.",
+            ["policy"],
+            buckets=_SCORES,
             registry=self.registry,
         )
         self.circuit_state = Gauge(

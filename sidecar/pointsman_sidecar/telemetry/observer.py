@@ -50,6 +50,7 @@ class _Series:
         self.retries: Callable[..., Counter] = _remembered(metrics.retries)
         self.hedges: Callable[..., Counter] = _remembered(metrics.hedges)
         self.escalations: Callable[..., Counter] = _remembered(metrics.escalations)
+        self.complexity: Callable[..., Histogram] = _remembered(metrics.complexity)
         self.circuit_state: Callable[..., Gauge] = _remembered(metrics.circuit_state)
         self.circuit_openings: Callable[..., Counter] = _remembered(metrics.circuit_openings)
         self.queued = metrics.queued
@@ -154,6 +155,11 @@ class Observation:
     def hedge(self, model: Model, *, granted: bool) -> None:
         """See a second call being sent, or not."""
         self._series.hedges(self._policy, model.name, str(granted).lower()).inc()
+
+    def complexity(self) -> None:
+        """See how complex the request is, where that was asked for."""
+        if self.progress is not None and self.progress.complexity is not None:
+            self._series.complexity(self._policy).observe(self.progress.complexity.score)
 
     def escalation(self, cause: Reason, *, result: str) -> None:
         """See an answer that asks for a stronger model, and what came of that."""
@@ -265,6 +271,8 @@ class Observer:
             self._end(span)
         self._series.completions(policy, progress.plan.route, model, why, code).inc()
         self._series.duration(policy, model).observe(seconds)
+        if result := _went_up(progress):
+            self._series.escalations(policy, "complexity", result).inc()
         for payee, used in progress.spent():
             self._spent(policy, payee, used)
         self._log.info("completion", decision_id=progress.id, code=code, **said, seconds=round(seconds, 4))
@@ -290,6 +298,16 @@ def _escalation(progress: Progress) -> dict[str, Value]:
     if escalated is None:
         return {}
     return {conventions.ESCALATION_CAUSE: escalated.cause.name, conventions.ESCALATION_DONE: escalated.done}
+
+
+def _went_up(progress: Progress) -> str:
+    """What came of a request so complex that the stronger model was to answer it; empty of any other."""
+    complexity = progress.complexity
+    if complexity is None or not complexity.is_high or progress.plan.route:
+        return ""
+    if progress.answering is not None and progress.answering.reason is Reason.COMPLEXITY:
+        return "answered"
+    return "failed" if any(each.step.reason is Reason.COMPLEXITY for each in progress.attempts) else "suppressed"
 
 
 def _say_usage(said: dict[str, Value], usage: Usage | None) -> None:

@@ -531,3 +531,121 @@ async def test_a_held_stream_is_charged_to_the_budgets_in_full(stub: StubProvide
     finished = received[-1].finished
     assert ledger.used == finished.usage.input_tokens + finished.usage.output_tokens
     assert ledger.held == 0
+
+
+def complex_from(stub: StubProvider, threshold: str, **fields: Any) -> snapshot_pb2.Snapshot:
+    """The policy, with the flagship for what is as complex as this."""
+    limit = fields.pop("daily_limit", "")
+    rule = snapshot_pb2.Escalation(model="flagship", complexity_threshold=threshold, daily_limit=limit)
+    return snapshot(base_url=stub.base_url, escalation=rule, **{"fallbacks": (), **fields})
+
+
+async def test_a_complex_request_goes_to_the_stronger_model_at_once(stub: StubProvider, sidecar: Sidecar) -> None:
+    sidecar.apply(complex_from(stub, "0"))
+
+    response = await sidecar.app.Complete(ask())
+
+    decision = response.decision
+    assert by(response) == FLAGSHIP
+    assert (decision.model, decision.reason) == ("flagship", decision_pb2.REASON_COMPLEXITY)
+    assert decision.complexity.threshold == 0
+    assert decision.message == f"the request's complexity is {decision.complexity.score:.2f}, at or above 0"
+    assert [each.model for each in stub.requests] == [FLAGSHIP]
+    assert escalations(sidecar, "complexity", "answered") == 1
+    assert sample(sidecar.metrics.registry, "pointsman_complexity_score_count", policy="shop/support") == 1
+
+
+async def test_a_simple_request_does_not(stub: StubProvider, sidecar: Sidecar) -> None:
+    sidecar.apply(complex_from(stub, "1"))
+
+    response = await sidecar.app.Complete(ask())
+
+    assert by(response) == MINI
+    assert response.decision.reason == decision_pb2.REASON_DEFAULT
+    assert 0 <= response.decision.complexity.score < 1
+
+
+async def test_explain_says_what_is_done(stub: StubProvider, sidecar: Sidecar) -> None:
+    for threshold in ("0", "0.5", "1"):
+        sidecar.apply(complex_from(stub, threshold))
+        for words in ("Hi", "Prove that there are infinitely many primes of the form 4k + 3."):
+            explained = await sidecar.app.Explain(ask(words))
+            done = (await sidecar.app.Complete(ask(words))).decision
+
+            assert (explained.decision.model, explained.decision.reason) == (done.model, done.reason)
+            assert explained.decision.message == done.message
+            assert explained.decision.complexity == done.complexity
+
+
+async def test_a_route_that_matches_decides_whatever_the_complexity(stub: StubProvider, sidecar: Sidecar) -> None:
+    content = complex_from(stub, "0")
+    content.routes[0].arms[0].model = "mini"
+    sidecar.apply(content)
+
+    response = await sidecar.app.Complete(ask(hints=SEVERE))
+
+    assert by(response) == MINI
+    assert response.decision.reason == decision_pb2.REASON_ROUTE
+
+
+async def test_where_the_stronger_model_does_not_answer_a_complex_request_the_default_does(
+    stub: StubProvider, sidecar: Sidecar
+) -> None:
+    stub.set_faults(Fault(model=FLAGSHIP, status=503))
+    sidecar.apply(complex_from(stub, "0"))
+
+    response = await sidecar.app.Complete(ask())
+
+    assert by(response) == MINI
+    assert outcomes(response.decision) == [("flagship", "PROVIDER_FAILED"), ("mini", "SUCCEEDED")]
+    assert escalations(sidecar, "complexity", "failed") == 1
+
+
+@pytest.mark.parametrize("path", ["/chat/completions", "/responses"])
+async def test_a_request_has_the_same_complexity_at_each_door(stub: StubProvider, sidecar: Sidecar, path: str) -> None:
+    sidecar.apply(complex_from(stub, "0.5"))
+    words = "Why does ice float? Explain it to a child, then to a physicist."
+    told = (await sidecar.app.Complete(ask(words))).decision.complexity.score
+    asks = {"messages": [{"role": "user", "content": words}]} if path.startswith("/chat") else {"input": words}
+
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(
+            sidecar.http_url + path, json={"model": "auto", **asks}, headers={"x-pointsman-decision": "body"}
+        ) as response,
+    ):
+        body = json.loads(await response.read())
+
+    assert body["pointsman"]["complexity"] == {"score": round(told, 4), "threshold": 0.5}
+
+
+async def test_the_daily_limit_counts_complex_requests_and_then_the_default_model_answers(stub: StubProvider) -> None:
+    ledger = FakeLedger(limit(2))
+
+    async with running(ledger, stub, content=complex_from(stub, "0", daily_limit=LIMIT)) as pod:
+        # Until it is known what budgets there are, nothing goes up.
+        answers = [await pod.app.Complete(ask())]
+        while by(answers[-1]) == MINI:
+            answers.append(await pod.app.Complete(ask()))
+        up = [answers[-1], await pod.app.Complete(ask())]
+        down = [await pod.app.Complete(ask()) for _ in range(2)]
+        explained = await pod.app.Explain(ask())
+        await pod.stop()
+
+    assert [by(each) for each in up] == [FLAGSHIP, FLAGSHIP]
+    assert [by(each) for each in down] == [MINI, MINI]
+    assert "but the daily limit of escalations is reached" in down[-1].decision.message
+    assert explained.decision.message == down[-1].decision.message
+    assert ledger.used == 2
+
+
+async def test_where_a_budget_has_too_little_left_for_the_stronger_model_the_default_answers_a_complex_request(
+    stub: StubProvider,
+) -> None:
+    async with running(FakeLedger(budget(limit=10, models=(FLAGSHIP,))), stub, content=complex_from(stub, "0")) as pod:
+        answer = await pod.app.Complete(ask())
+
+    assert by(answer) == MINI
+    assert [(each.model, each.message) for each in answer.decision.passed_over] == [
+        ("flagship", "TokenQuota shop/month has too little left for it")
+    ]

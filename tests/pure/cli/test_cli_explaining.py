@@ -86,6 +86,14 @@ def test_the_requests_above_differ_in_what_decides_them() -> None:
     assert reasons == named
 
 
+def test_a_complex_request_is_explained_as_one() -> None:
+    complexity = {"model": "flagship", "complexity": {"threshold": "0"}}
+    answer = explained(REQUESTS["plain"], HEARING, policy(escalation=complexity))
+
+    assert answer.decision.reason == decision_pb2.REASON_COMPLEXITY
+    assert answer.decision.HasField("complexity")
+
+
 def test_the_policy_that_is_for_the_pod_decides() -> None:
     everyone = policy("everyone", defaultModel="mini")
     web = policy("web", defaultModel="flagship", selector={"matchLabels": {"app": "web"}})

@@ -188,3 +188,14 @@ def test_the_crd_refuses_what_cannot_be_seen_of_a_stream(after: After, holding: 
     judged = validate(policy(escalation=escalation), definitions=definitions())
 
     assert (not judged.refusals) is is_possible(after, holding)
+
+
+def test_a_threshold_travels_as_it_is_written() -> None:
+    result = compiled(complexity={"threshold": "0.85"})
+    assert isinstance(result, Compiled)
+    assert result.snapshot.escalation.complexity_threshold == "0.85"
+
+    read = read_snapshot(control_pb2.SnapshotUpdate(contract_version=1, snapshot=result.snapshot))
+
+    assert read.escalation is not None
+    assert read.escalation.complexity_threshold == 0.85

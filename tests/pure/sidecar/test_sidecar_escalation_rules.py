@@ -10,7 +10,7 @@ from pointsman_sidecar.contract.answers import Gathered, looked_at
 from pointsman_sidecar.contract.json_schemas import mismatch
 from pointsman_sidecar.contract.log_probabilities import without_log_probabilities
 from pointsman_sidecar.routing.escalation import Answer, Ending, concerned, escalated, finding
-from pointsman_sidecar.routing.plan import Reason, Step, plan
+from pointsman_sidecar.routing.plan import Complexity, Reason, Step, plan
 from pointsman_sidecar.routing.policy import AnswerFault, Escalation, Feature, Policy
 from support.policies import features, model, policy, route
 
@@ -266,3 +266,52 @@ def test_taking_log_probabilities_out_leaves_all_else(content: str, logprob: flo
 
     assert json.loads(without_log_probabilities(with_them.encode())) == json.loads(plain)
     assert without_log_probabilities(plain.encode()) == plain.encode()
+
+
+scores = st.floats(0, 1)
+
+
+@given(score=scores, threshold=scores, hindrance=st.sampled_from(["", "the daily limit of escalations is reached"]))
+def test_a_complex_request_that_no_route_matched_goes_up_unless_something_hinders_it(
+    score: float, threshold: float, hindrance: str
+) -> None:
+    made_of = cheap_and_dear(fallbacks=("mini",))
+    complexity = Complexity(score=score, threshold=threshold, hindrance=hindrance)
+
+    planned = plan(made_of, features(), request_id="r", complexity=complexity)
+
+    goes_up = score >= threshold and not hindrance
+    assert [step.model.name for step in planned.steps] == (["flagship", "mini"] if goes_up else ["mini"])
+    assert (planned.steps[0].reason is Reason.COMPLEXITY) is goes_up
+    if score >= threshold and hindrance:
+        assert planned.steps[0].message.endswith(f"but {hindrance}")
+    # The same always gives the same.
+    assert planned.steps == plan(made_of, features(), request_id="other", complexity=complexity).steps
+
+
+@pytest.mark.parametrize(
+    ("made_of", "wants", "expected"),
+    [
+        pytest.param(cheap_and_dear(routes=(route("all", arms={"mini": 1}),)), {}, Reason.ROUTE, id="a route"),
+        pytest.param(cheap_and_dear(allow_pinning=True), {"model": "mini"}, Reason.PINNED, id="a pinned model"),
+        pytest.param(policy(model("mini"), model("flagship", costs="10")), {}, Reason.DEFAULT, id="no escalation"),
+    ],
+)
+def test_complexity_moves_only_what_the_policy_leaves_to_it(
+    made_of: Policy, wants: dict[str, str], expected: Reason
+) -> None:
+    complexity = Complexity(score=1.0, threshold=0.0)
+
+    planned = plan(made_of, features(**wants), request_id="r", complexity=complexity)  # type: ignore[arg-type]
+
+    assert planned.steps[0].reason is expected
+
+
+def test_where_the_stronger_model_cannot_serve_a_complex_request_the_default_does_and_says_why() -> None:
+    made_of = policy(model("mini"), model("flagship", costs="10", features=frozenset()), escalation=EVERYTHING)
+    wants = features(needs=frozenset({Feature.TOOLS}))
+
+    planned = plan(made_of, wants, request_id="r", complexity=Complexity(score=0.9, threshold=0.8))
+
+    assert [(step.model.name, step.reason) for step in planned.steps] == [("mini", Reason.CAPABILITY)]
+    assert "flagship was chosen (the request's complexity is 0.90, at or above 0.8)" in planned.steps[0].message
