@@ -45,7 +45,7 @@ def explain(
         ejected=lambda _: {},
         surroundings=Surroundings(now=now, headers=lambda: for_rules(headers.items())),
         paces=lambda _: {},
-        hindrance=lambda _policy, _features: "",
+        hindrance=lambda _: "",
     )
     return explanation(progress, features)
 

@@ -25,7 +25,7 @@ def decide(
     ejected: Callable[[Policy], Mapping[str, Ejected]],
     surroundings: Surroundings,
     paces: Callable[[Policy], Mapping[str, float]],
-    hindrance: Callable[[Policy, Features], str],
+    hindrance: Callable[[Policy], str],
 ) -> tuple[Progress, Features]:
     """Check the request, measure it, and plan it under the policy in force and with the models that are well.
 
@@ -58,7 +58,7 @@ def decide(
 
 
 def _complexity(
-    form: Form[Any, Any], policy: Policy, features: Features, hindrance: Callable[[Policy, Features], str]
+    form: Form[Any, Any], policy: Policy, features: Features, hindrance: Callable[[Policy], str]
 ) -> Complexity | None:
     """How complex the request is, where that can change its model. Scored once, and only where the policy asks."""
     rule = policy.escalation
@@ -67,7 +67,7 @@ def _complexity(
     if Feature.EMBEDDINGS in features.needs or (features.model and policy.allow_pinning):
         return None
     scored = Complexity(score=Scorer.load().score(form.prompt()), threshold=rule.complexity_threshold)
-    return replace(scored, hindrance=hindrance(policy, features)) if scored.is_high else scored
+    return replace(scored, hindrance=hindrance(policy)) if scored.is_high else scored
 
 
 def policy_of(in_force: InForce) -> Policy:

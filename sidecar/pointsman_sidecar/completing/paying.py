@@ -192,16 +192,15 @@ class Paying:
             return False
         return True
 
-    def limit_hindrance(self, policy: Policy, features: Features) -> str:
+    def limit_hindrance(self, policy: Policy) -> str:
         """Why budgets leave no room for the stronger model from the start, in a sentence; empty where they do."""
-        purse, limit = self._purse, _limit_of(policy)
+        purse, limit = self._purse, daily_limit_of(policy)
         if not limit:
             return ""
         budget = next((each for each in (() if purse is None else purse.budgets) if each.name == limit), None)
         if purse is None or budget is None:
             return _LIMIT_UNKNOWN
-        subject = self._subject(features) if budget.subject is None else budget.subject
-        return _LIMIT_REACHED if purse.levels([(budget, subject)])[0].reaches(_ALL) else ""
+        return _LIMIT_REACHED if purse.levels([(budget, budget.subject or "")])[0].reaches(_ALL) else ""
 
     def hindrance(self, serving: Serving[Any, Any], first: Model, stronger: Model) -> str:
         """Why budgets leave no escalation from one model to another, in a sentence; empty where they do.

@@ -27,11 +27,8 @@ class Reason(Enum):
     FALLBACK = auto()
     EJECTED = auto()
     QUOTA = auto()
-<<<<<<< HEAD
     LATENCY = auto()
-=======
     COMPLEXITY = auto()
->>>>>>> c9aa8cf (A complex request goes to the stronger model at once)
     CONFIDENCE = auto()
     INVALID_OUTPUT = auto()
     REFUSAL = auto()
@@ -172,23 +169,15 @@ def plan(
     *,
     request_id: str,
     ejected: Mapping[str, Ejected] = _NONE_EJECTED,
-<<<<<<< HEAD
     surroundings: Surroundings = NOWHERE,
     paces: Mapping[str, float] = _NO_PACES,
-) -> Plan:
-    """Decide. `request_id` is what a split draws by where the request names no user or session.
-
-    `ejected` are the models that are not to be called now, by name. They are passed over, unless there is no other.
-    `paces` are the seconds in which half of a model's answers begin, by name, as far as they are known.
-=======
     complexity: Complexity | None = None,
 ) -> Plan:
     """Decide. `request_id` is what a split draws by where the request names no user or session.
 
-    `complexity` is None where nobody asks for it; of a request that a route matches, or that names its model, it says
-    nothing. `ejected` are the models that are not to be called now, by name. They are passed over, unless there is no
-    other.
->>>>>>> c9aa8cf (A complex request goes to the stronger model at once)
+    `ejected` are the models that are not to be called now, by name. They are passed over, unless there is no other.
+    `paces` are the seconds in which half of a model's answers begin, by name, as far as they are known. `complexity` is
+    None where nobody asks for it; of a request that a route matches, or that names its model, it says nothing.
 
     Raises:
         PlanError: the request cannot be served under this policy; one of its subclasses says which case.
@@ -199,12 +188,8 @@ def plan(
             f"the request has {size} bytes and policy {policy} allows {policy.max_request_bytes:,}"
         )
     trials: list[Trial] = []
-<<<<<<< HEAD
     facts = Facts(features, surroundings, policy.risk)
-    choice = _chosen(policy, facts, request_id, trials)
-=======
-    choice = _chosen(policy, features, request_id, trials, complexity)
->>>>>>> c9aa8cf (A complex request goes to the stronger model at once)
+    choice = _chosen(policy, facts, request_id, trials, complexity)
 
     lacks, capable = _capable(policy, choice, features)
     well = [name for name in capable if name not in ejected]
@@ -216,7 +201,9 @@ def plan(
         if name not in well:
             obstacles[name] = ejected[name].message
     first = well[0]
-    well = _prompt_first(policy, well, paces)
+    if not (choice.protected or choice.reason is Reason.COMPLEXITY):
+        # Who needs this model does not want a quicker one.
+        well = _prompt_first(policy, well, paces)
     steps = [_step(policy, choice, name, lacks, obstacles, position) for position, name in enumerate(well)]
     if well[0] != first:
         steps = _hurried(policy, _step(policy, choice, first, lacks, obstacles, 0), steps, paces)
@@ -300,23 +287,15 @@ def _of(policy: Policy, choice: _Choice) -> str:
     return f"of the protected route {choice.route}" if choice.protected else f"of policy {policy}"
 
 
-<<<<<<< HEAD
-def _chosen(policy: Policy, facts: Facts, request_id: str, trials: list[Trial]) -> _Choice:
-    features = facts.features
-=======
 def _chosen(
-    policy: Policy, features: Features, request_id: str, trials: list[Trial], complexity: Complexity | None
+    policy: Policy, facts: Facts, request_id: str, trials: list[Trial], complexity: Complexity | None
 ) -> _Choice:
->>>>>>> c9aa8cf (A complex request goes to the stronger model at once)
+    features = facts.features
     if Feature.EMBEDDINGS in features.needs:
         return _embedding(policy, features)
     if features.model and (policy.allow_pinning or not features.is_wish):
         return _pinned(policy, features)
-<<<<<<< HEAD
-    return _routed(policy, facts, request_id, trials)
-=======
-    return _routed(policy, features, request_id, trials) or _unrouted(policy, complexity)
->>>>>>> c9aa8cf (A complex request goes to the stronger model at once)
+    return _routed(policy, facts, request_id, trials) or _unrouted(policy, complexity)
 
 
 def _pinned(policy: Policy, features: Features) -> _Choice:
@@ -357,19 +336,12 @@ def _named(policy: Policy, features: Features, *, otherwise: str) -> _Choice:
     return _Choice(model=model.name, reason=Reason.PINNED, why=lambda: "the request names it", fallbacks=(), alone=True)
 
 
-<<<<<<< HEAD
-def _routed(policy: Policy, facts: Facts, request_id: str, trials: list[Trial]) -> _Choice:
-=======
-def _routed(policy: Policy, features: Features, request_id: str, trials: list[Trial]) -> _Choice | None:
->>>>>>> c9aa8cf (A complex request goes to the stronger model at once)
+def _routed(policy: Policy, facts: Facts, request_id: str, trials: list[Trial]) -> _Choice | None:
     for route in policy.routes:
         match = matches(route.when, facts)
         trials.append(Trial(route=route.name, match=match))
         if match.holds:
-<<<<<<< HEAD
             return _by_route(policy, route, facts.features, request_id, match)
-=======
-            return _by_route(policy, route, features, request_id, match)
     return None
 
 
@@ -386,7 +358,6 @@ def _unrouted(policy: Policy, complexity: Complexity | None) -> _Choice:
             why=lambda: f"{why}: {scored}, but {complexity.hindrance}",
             fallbacks=policy.fallbacks,
         )
->>>>>>> c9aa8cf (A complex request goes to the stronger model at once)
     return _Choice(
         model=rule.model,
         reason=Reason.COMPLEXITY,
