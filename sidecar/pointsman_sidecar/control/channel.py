@@ -1,5 +1,7 @@
 """The connection to the operator: in plain text, or with each side proving itself to the other."""
 
+import asyncio
+
 import grpc
 
 from pointsman_sidecar.control.trust import OperatorTls
@@ -35,3 +37,13 @@ def reason(error: grpc.aio.AioRpcError, tls: OperatorTls | None) -> str:
     if tls is not None and "Hostname Verification" in said:
         return f"the operator's certificate is not for {tls.name}; name the host it is for with --operator-name"
     return f"{error.code().name}: {said}"
+
+
+def end_if_cancelled() -> None:
+    """End the task if it was cancelled; to be called after a stream has failed.
+
+    A call that fails in the moment in which its task is cancelled reports its failure, and gRPC loses the cancellation.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError

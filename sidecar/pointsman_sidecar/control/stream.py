@@ -10,7 +10,7 @@ import structlog
 from pointsman_api.v1 import control_pb2, control_pb2_grpc
 from pointsman_sidecar.contract.rejections import SnapshotRejectedError
 from pointsman_sidecar.contract.snapshots import CONTRACT_VERSION, read_snapshot
-from pointsman_sidecar.control.channel import open_channel, reason
+from pointsman_sidecar.control.channel import end_if_cancelled, open_channel, reason
 from pointsman_sidecar.control.in_force import InForce
 from pointsman_sidecar.control.store import SnapshotStore
 from pointsman_sidecar.control.trust import OperatorTls, TokenError, TrustError
@@ -101,6 +101,7 @@ class ControlStream:
                 why = str(error)
             finally:
                 self._metrics.control_connected.set(0)
+            end_if_cancelled()
             failures = 1 if self._clock() - started > _GOOD_LIFE else failures + 1
             delay = self._backoff.delay(failures)
             self._log.warning("not connected to the operator", reason=why, retry_in_seconds=round(delay, 2))

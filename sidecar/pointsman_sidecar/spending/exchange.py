@@ -9,7 +9,7 @@ import structlog
 
 from pointsman_api.v1 import control_pb2, quota_pb2, quota_pb2_grpc
 from pointsman_sidecar.contract.quotas import UnreadableQuotaError, call_message, read_budgets, read_reply
-from pointsman_sidecar.control.channel import open_channel, reason
+from pointsman_sidecar.control.channel import end_if_cancelled, open_channel, reason
 from pointsman_sidecar.control.stream import Backoff
 from pointsman_sidecar.control.trust import OperatorTls, TokenError
 from pointsman_sidecar.spending.purse import Purse
@@ -100,6 +100,7 @@ class Exchange:
                     old = True
             except (TokenError, UnreadableQuotaError) as error:
                 why = str(error)
+            end_if_cancelled()
             self._lost()
             failures = 1 if self._clock() - started > _GOOD_LIFE else failures + 1
             if old:
