@@ -81,7 +81,8 @@ async def exchanging() -> None:
         clock=time.monotonic,
     )
     async with exchange.closing():
-        await asyncio.gather(*exchange.start())
+        exchange.start()
+        await asyncio.Event().wait()
 
 
 @pytest.mark.parametrize("life", [following, exchanging])
