@@ -21,6 +21,8 @@ _AKIN = {
     (Kind.LISTED, Kind.LETTERED): 0.3,
     (Kind.NUMBERS, Kind.OTHER): 0.1,
     (Kind.OTHER, Kind.NUMBERS): 0.1,
+    (Kind.FORMAL, Kind.NUMBERS): 0.3,
+    (Kind.NUMBERS, Kind.FORMAL): 0.1,
 }
 _QUANTILES = 101
 _MOST_TERMS = 24_000

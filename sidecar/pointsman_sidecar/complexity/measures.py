@@ -20,6 +20,11 @@ _DECIMAL = re.compile(rb"[0-9][.,][0-9]")
 _CAPITAL = re.compile(rb"\b[A-Z][a-z]")
 _CAPITALS = re.compile(rb"[A-Z]{2}")
 _END = re.compile(rb"[.?!](?=\s|$)")
+# Formulas as LaTeX or in signs of their own, and the demand for a proof in several languages.
+_FORMAL = re.compile(
+    rb"\\[a-zA-Z]{2}|\b[Pp]rov(?:e|er|ing)\b|\b[Bb]eweis|\b[Dd]emuestr|\b[Dd][\xc3]\xa9montr|"
+    + "|".join("∑ ∫ √ ∞ ≡ ≤ ≥ ∂ ∀ ∃ ∈ ∇ 证明 証明 증명 докаж Докаж أثبت برهن सिद्ध".split()).encode()
+)
 _OPERATORS = b"=+*/^<>"
 _SIGNS = b",.;:()?!\"'%$-_" + _OPERATORS + b"\\{}[]|&#@~`"
 # English has 350 words and signs in an excerpt: what has far more is no prose.
@@ -38,7 +43,8 @@ class Kind(IntEnum):
     LETTERED = 0
     LISTED = 1
     NUMBERS = 2
-    OTHER = 3
+    FORMAL = 3
+    OTHER = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +157,8 @@ def _parts(seen: bytes, *, numbers: int) -> tuple[bytes, list[bytes], Kind]:
     lines = [each for each in seen.split(b"\n") if each]
     if len(lines) > _LEAST_OPTIONS and len(lines) <= _MOST_OPTIONS and lines[0][-1:] != b"\\":
         return lines[0], lines[1:], Kind.LISTED
+    if _FORMAL.search(seen):
+        return seen, [], Kind.FORMAL
     return seen, [], Kind.NUMBERS if numbers >= _LEAST_NUMBERS else Kind.OTHER
 
 
