@@ -122,6 +122,49 @@ def explain(
 
 
 @app.command()
+def score(
+    filename: Annotated[
+        Path, typer.Argument(help='Lines of {"id", "prompt"}; - reads them from standard input.')
+    ] = Path("-"),
+) -> None:
+    """Say how much each prompt needs the stronger model, from 0 to 1: lines of {"id", "score"}. Calls no model."""
+    from pointsman.commands.score import score as scored
+
+    with _sentences():
+        scored(filename, write=sys.stdout.write)
+
+
+@app.command()
+def evaluate(
+    data: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DATA.jsonl", help='Lines of {"prompt", "weak_correct", "strong_correct"}, plain or .gz, or -.'
+        ),
+    ],
+    weak_price: Annotated[float, typer.Option(min=0, help="What a call of the cheap model costs.")] = 0.15,
+    strong_price: Annotated[float, typer.Option(min=0, help="What a call of the stronger model costs.")] = 2.5,
+    draws: Annotated[int, typer.Option(min=0, max=10_000, help="How often to draw anew, for the intervals.")] = 200,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE.svg", help="Draw what each share recovers.")] = None,
+    output: Output = "text",
+) -> None:
+    """Measure the complexity score on recorded results of two models: quality and cost against the share sent up."""
+    from pointsman.commands.evaluate import evaluate as evaluated
+
+    with _sentences():
+        if not strong_price > weak_price:
+            raise UserError("--strong-price must be above --weak-price: there is nothing to save otherwise")
+        evaluated(
+            data,
+            prices=(weak_price, strong_price),
+            draws=draws,
+            plot=plot,
+            as_json=_is_json(output),
+            out=out,
+        )
+
+
+@app.command()
 def run(
     filename: Files,
     namespace: Namespace = None,
