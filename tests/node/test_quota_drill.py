@@ -17,18 +17,21 @@ from node.traffic import start_app
 pytestmark = pytest.mark.timeout(300)
 LIMIT, RAISED = 20_000, 10_000_000
 LONG, SHORT = 120, 20
-# Says, whenever it changes, how a call ends: the model, whether its answer was cut short and by whom; or the refusal.
+# Says, whenever it changes, how a call ends: the model, whether its answer was cut short and by whom; or the refusal. One
+# call of ten is of a dispute, for which there is a protected route.
 ASKS = python(f"""
-    import json, os, time, grpc
+    import itertools, json, os, time, grpc
     from pointsman_api.v1 import completions_pb2 as api, completions_pb2_grpc, types_pb2
 
     message = api.Message(role=api.ROLE_USER, content=[api.ContentPart(text="May I return it?")])
-    hints = api.RoutingHints(severity=types_pb2.SEVERITY_HIGH)
-    request = api.CompleteRequest(messages=[message], max_tokens={LONG}, hints=hints)
-    before = None
+    plain = api.RoutingHints(severity=types_pb2.SEVERITY_HIGH)
+    dispute = api.RoutingHints(metadata={{"dispute": "yes"}})
+    before = {{}}
     with grpc.insecure_channel(os.environ["POINTSMAN_ADDRESS"]) as channel:
         completions = completions_pb2_grpc.CompletionsStub(channel)
-        while True:
+        for turn in itertools.count():
+            hints = plain if turn % 10 else dispute
+            request = api.CompleteRequest(messages=[message], max_tokens={LONG}, hints=hints)
             try:
                 decision = completions.Complete(request, timeout=10).decision
                 said = {{"model": decision.model, "reason": decision.message}}
@@ -38,9 +41,10 @@ ASKS = python(f"""
                 said = {{"code": error.code().name, "details": error.details()}}
             # How much is used changes with each refusal, and how it ends does not.
             key = {{name: said[name] for name in said if name != "details"}}
-            if key != before:
-                before = key
-                print(json.dumps(said), flush=True)
+            kind = "plain" if turn % 10 else "dispute"
+            if key != before.get(kind):
+                before[kind] = key
+                print(json.dumps({{"kind": kind, **said}}), flush=True)
             time.sleep(0.05)
 """)
 
@@ -53,9 +57,10 @@ class Shop:
     node: OwnNode
     namespace: str
 
-    def said(self) -> list[dict[str, Any]]:
-        """What came of the app's calls, each time that it changed."""
-        return [json.loads(line) for line in self.node.said(self.namespace, "app", "app") if line.startswith("{")]
+    def said(self, kind: str = "plain") -> list[dict[str, Any]]:
+        """What came of the app's calls of a kind, each time that it changed."""
+        lines = self.node.said(self.namespace, "app", "app")
+        return [said for said in map(json.loads, (each for each in lines if each[0] == "{")) if said["kind"] == kind]
 
     def wait(self, what: str, **wanted: object) -> dict[str, Any]:
         """Wait until the last call ended like this."""
@@ -103,13 +108,19 @@ def shop(installed: Installed, own_node: OwnNode, stub_url: str) -> Iterator[Sho
     cluster.kubectl("patch", "modelprovider", provider, "--type=json", "-p", patch)
     namespace = replace(installed, provider=provider).app("budget")
     severe = {"name": "severe", "when": {"severity": {"in": ["High"]}}, "model": "flagship"}
+    disputes = {
+        "name": "disputes",
+        "when": {"metadata": {"key": "dispute", "exists": True}},
+        "model": "flagship",
+        "protected": True,
+    }
     policy = [
         {
             "op": "add",
             "path": "/spec/models/-",
             "value": {"name": "flagship", "providerRef": {"name": provider}, "model": "gpt-4o"},
         },
-        {"op": "add", "path": "/spec/routes", "value": [severe]},
+        {"op": "add", "path": "/spec/routes", "value": [disputes, severe]},
     ]
     cluster.kubectl("patch", "mrp", "support", "-n", namespace, "--type=json", "-p", json.dumps(policy))
     quota = {
@@ -154,6 +165,9 @@ def test_a_namespace_runs_into_its_limit_step_by_step_and_is_freed_by_a_higher_o
     assert cheaper["reason"] == f"{name} is so far spent that only the default model is used"
     assert refused["details"].startswith(f"{name} has too little left")
     assert "it resets at " in refused["details"]
+    # A protected route's answers are whole and the flagship's up to the end, and then there are none.
+    disputes = [(said["model"], said["short"]) if "model" in said else said["code"] for said in shop.said("dispute")]
+    assert disputes[:2] == [("flagship", False), "RESOURCE_EXHAUSTED"]
     header, row = shown.splitlines()
     assert header.split() == ["NAME", "SCOPE", "WINDOW", "USED", "LIMIT", "RESETS", "AGE"]
     used = int(row.split()[3].removesuffix("%"))

@@ -1,8 +1,8 @@
 """Replicas tell the holder of the Lease what they know, over real TLS, and only replicas are heard."""
 
 import asyncio
-import contextlib
 import base64
+import contextlib
 import json
 import time
 from collections.abc import AsyncIterator
