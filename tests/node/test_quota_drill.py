@@ -17,8 +17,8 @@ from node.traffic import start_app
 pytestmark = pytest.mark.timeout(300)
 LIMIT, RAISED = 20_000, 10_000_000
 LONG, SHORT = 120, 20
-# Says, whenever it changes, how a call ends: the model, whether its answer was cut short and by whom; or the refusal. One
-# call of ten is of a dispute, for which there is a protected route.
+# Says, whenever it changes, how a call ends: the model, whether its answer was cut short and by whom; or the refusal.
+# One call of ten is of a dispute, for which there is a protected route.
 ASKS = python(f"""
     import itertools, json, os, time, grpc
     from pointsman_api.v1 import completions_pb2 as api, completions_pb2_grpc, types_pb2
