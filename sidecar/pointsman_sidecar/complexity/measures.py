@@ -11,7 +11,7 @@ from math import log1p
 from zlib import crc32
 
 from pointsman_sidecar.complexity.excerpt import excerpt, size
-from pointsman_sidecar.complexity.words import TASKS, Sort, sorts
+from pointsman_sidecar.complexity.words import FORMAL, PROOFS, TASKS, Sort, sorts
 
 # A word of a script without spaces ends somewhere: 12 bytes are 4 Chinese characters. Numbers and signs are words too.
 _WORD = re.compile(rb"[a-z\x80-\xff']{1,18}|[0-9]{1,12}|[^\sa-z0-9\x80-\xff']")
@@ -20,11 +20,7 @@ _DECIMAL = re.compile(rb"[0-9][.,][0-9]")
 _CAPITAL = re.compile(rb"\b[A-Z][a-z]")
 _CAPITALS = re.compile(rb"[A-Z]{2}")
 _END = re.compile(rb"[.?!](?=\s|$)")
-# Formulas as LaTeX or in signs of their own, and the demand for a proof in several languages.
-_FORMAL = re.compile(
-    rb"\\[a-zA-Z]{2}|\b[Pp]rov(?:e|er|ing)\b|\b[Bb]eweis|\b[Dd]emuestr|\b[Dd][\xc3]\xa9montr|"
-    + "|".join("∑ ∫ √ ∞ ≡ ≤ ≥ ∂ ∀ ∃ ∈ ∇ 证明 証明 증명 докаж Докаж أثبت برهن सिद्ध".split()).encode()
-)
+_LATEX = re.compile(rb"\\[a-zA-Z]{2}")
 _OPERATORS = b"=+*/^<>"
 _SIGNS = b",.;:()?!\"'%$-_" + _OPERATORS + b"\\{}[]|&#@~`"
 # English has 350 words and signs in an excerpt: what has far more is no prose.
@@ -75,7 +71,9 @@ def measure(text: str) -> Measures:
     digits = [each for each in tokens if b"0" <= each < b":"]
     count = len(tokens) or 1
     spoken = len(words) or 1
-    question, options, kind = _parts(seen, numbers=len(digits))
+    question, options, kind = _parts(seen)
+    if kind is Kind.OTHER:
+        kind = Kind.FORMAL if _is_formal(seen, words) else kind if len(digits) < _LEAST_NUMBERS else Kind.NUMBERS
     found = Counter(sorts(words))
     tasks = found[Sort.TASK] + sum(lower.count(each) for each in TASKS) if not lower.isascii() else found[Sort.TASK]
     ends = len(_END.findall(seen))
@@ -148,8 +146,15 @@ def _terms(tokens: list[bytes], words: list[bytes]) -> set[int]:
     }
 
 
-def _parts(seen: bytes, *, numbers: int) -> tuple[bytes, list[bytes], Kind]:
-    """The question, its options, and so what kind of question it is."""
+def _is_formal(seen: bytes, words: list[bytes]) -> bool:
+    """Whether it holds formulas, as LaTeX or in signs of their own, or demands a proof."""
+    if b"\\" in seen and _LATEX.search(seen):
+        return True
+    return not PROOFS.isdisjoint(words) or (not seen.isascii() and any(each in seen for each in FORMAL))
+
+
+def _parts(seen: bytes) -> tuple[bytes, list[bytes], Kind]:
+    """The question, its options, and what kind of question that makes it: OTHER where there are none."""
     pieces = _LETTERED.split(seen)
     if len(pieces) > _LEAST_OPTIONS:
         last, _, _ = pieces[-1].partition(b"\n")
@@ -157,9 +162,7 @@ def _parts(seen: bytes, *, numbers: int) -> tuple[bytes, list[bytes], Kind]:
     lines = [each for each in seen.split(b"\n") if each]
     if len(lines) > _LEAST_OPTIONS and len(lines) <= _MOST_OPTIONS and lines[0][-1:] != b"\\":
         return lines[0], lines[1:], Kind.LISTED
-    if _FORMAL.search(seen):
-        return seen, [], Kind.FORMAL
-    return seen, [], Kind.NUMBERS if numbers >= _LEAST_NUMBERS else Kind.OTHER
+    return seen, [], Kind.OTHER
 
 
 def _of_options(options: list[bytes], question: bytes) -> tuple[float, float, float, float, float, float]:

@@ -49,6 +49,14 @@ _TASKS = (
 )  # fmt: skip
 TASKS = tuple(each.encode() for each in _TASKS)
 
+PROOFS = frozenset(
+    each.encode()
+    for each in "prove proving beweise beweisen demuestra demuestre demostrar démontrer démontrez prouver prouvez "
+    "dimostra dimostrare".split()
+)
+_FORMAL = "∑ ∫ √ ∞ ≡ ≤ ≥ ∂ ∀ ∃ ∈ ∇ 证明 証明 증명 докаж Докаж أثبت برهن सिद्ध"
+FORMAL = tuple(each.encode() for each in _FORMAL.split())
+
 
 def sorts(words: list[bytes]) -> Iterator[int]:
     """The sort of each word that has one."""
