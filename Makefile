@@ -83,13 +83,34 @@ drill-ledger: $(VENV)/.installed ## 50 sidecars spend one budget from each store
 bench-peers: $(VENV)/.installed ## The same beside LiteLLM, Portkey and TensorZero, installed into the cache (6 minutes; needs Node).
 	@PYTHONPATH=tests:bench/shared:bench/requests $(BIN)/python -m speed --peers $(ARGS)
 
-.PHONY: train-judge
-train-judge: $(VENV)/.installed ## Train the judge of answers anew (DATA: the folder of the labelled answers).
-	@OMP_NUM_THREADS=1 PYTHONPATH=training $(BIN)/python -m confidence.train $(DATA)
+# The folder with the recorded results to learn from and to measure on. They are no part of the project.
+DATA ?=
+NEEDS_DATA = $(if $(DATA),,$(error name the folder with the recorded results: make $@ DATA=folder))
+
+.PHONY: eval
+eval: $(VENV)/.installed ## Measure the complexity score and the judge on recorded results of two models (2 minutes; DATA=folder).
+	$(NEEDS_DATA)
+	@OMP_NUM_THREADS=1 PYTHONPATH=bench/eval $(BIN)/python -m training.evaluate $(DATA) $(ARGS)
+	@OMP_NUM_THREADS=1 PYTHONPATH=training $(BIN)/python -m confidence.evaluate $(DATA)
 
 .PHONY: eval-judge
-eval-judge: $(VENV)/.installed ## Measure the judge of answers on what it was not trained on (DATA: the same folder).
+eval-judge: $(VENV)/.installed ## The same of the judge alone (DATA=folder).
+	$(NEEDS_DATA)
 	@OMP_NUM_THREADS=1 PYTHONPATH=training $(BIN)/python -m confidence.evaluate $(DATA)
+
+.PHONY: eval-speed
+eval-speed: $(VENV)/.installed ## Measure what the complexity score costs in time and memory, hostile texts included.
+	@PYTHONPATH=bench/eval $(BIN)/python -m training.speed
+
+.PHONY: train
+train: $(VENV)/.installed ## Train the complexity model anew (half a minute; DATA=folder): the same data, the same bytes.
+	$(NEEDS_DATA)
+	@OMP_NUM_THREADS=1 PYTHONPATH=bench/eval $(BIN)/python -m training $(DATA) $(ARGS)
+
+.PHONY: train-judge
+train-judge: $(VENV)/.installed ## Train the judge of answers anew (DATA=folder).
+	$(NEEDS_DATA)
+	@OMP_NUM_THREADS=1 PYTHONPATH=training $(BIN)/python -m confidence.train $(DATA)
 
 .PHONY: fuzz
 fuzz: $(VENV)/.installed ## Send 100,000 hostile requests through both doors of a sidecar (10 minutes; ARGS='--cases 2000 --seed 1').

@@ -31,8 +31,9 @@ def picture(series: Sequence[Series], *, title: str, across: str, up: str) -> st
         )
 
     lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" font-family="sans-serif" '
-        f'font-size="12" role="img" aria-label="{escape(title)}">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img">',
+        f"<title>{escape(title)}</title>",
+        '<g font-family="sans-serif" font-size="12">',
         f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="#ffffff"/>',
         f'<text x="{_LEFT}" y="20" font-size="14">{escape(title)}</text>',
         f'<text x="{_WIDTH / 2:.0f}" y="{_HEIGHT - 10}" text-anchor="middle">{escape(across)}</text>',
@@ -59,7 +60,7 @@ def picture(series: Sequence[Series], *, title: str, across: str, up: str) -> st
             f'<rect x="{_WIDTH - _RIGHT - 170}" y="{at - 8}" width="10" height="10" fill="{colour}"/>',
             f'<text x="{_WIDTH - _RIGHT - 154}" y="{at + 1}">{escape(each.name)}</text>',
         ]
-    return "\n".join([*lines, "</svg>", ""])
+    return "\n".join([*lines, "</g></svg>", ""])
 
 
 def _bounds(values: Sequence[float]) -> tuple[float, float]:

@@ -24,7 +24,7 @@ def card(rows: Sequence[Row], raw: bytes) -> str:
                 "name": "complexity",
                 "sha256": hashlib.sha256(raw).hexdigest(),
                 "bytes": len(raw),
-                "what": "Linear over hashed words and hand-made measures, four kinds of question. In: a text. Out: how "
+                "what": "Linear over hashed words and hand-made measures, five kinds of question. In: a text. Out: how "
                 "much it needs the stronger model, as a rank from 0 to 1 among the questions below, each set by the "
                 "root of its size.",
                 "trained": [
@@ -39,10 +39,10 @@ def card(rows: Sequence[Row], raw: bytes) -> str:
                 "command": "make train DATA=folder",
                 "quality": "docs/complexity.md: `make eval DATA=folder` prints it, cross-validated",
                 "limits": [
-                    "Learnt from exam questions, word problems and short questions in English; other languages are "
-                    "judged by form, numbers and a few words, since their words are unknown to it.",
-                    "What the stronger model gains is hard to tell from a question alone: it orders questions better "
-                    "than chance and than their length, and is often wrong on one.",
+                    "Learnt from exam questions, word problems and short questions in English.",
+                    "Other languages are judged by form, numbers and a few words.",
+                    "What the stronger model gains is hard to tell from a question alone: it is often wrong on one.",
+                    "On sets of which it learnt nothing it picks no better than the prompt's length.",
                     "It knows nothing of the two models that are routed between.",
                     "Of a text over 1,600 bytes it sees the beginning, the end and four samples.",
                 ],

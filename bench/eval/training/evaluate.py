@@ -1,4 +1,4 @@
-"""`make eval`: how well the complexity score picks, on questions that it has not learnt from, and what it would save."""
+"""`make eval`: how well the complexity score picks, on questions not learnt from, and what it would save."""
 
 import argparse
 import random
@@ -29,7 +29,8 @@ def main() -> int:
     parser.add_argument("--draws", type=int, default=500, help="how often to draw anew, for the intervals")
     parser.add_argument("--plot", type=Path, default=_ROOT / "docs" / "complexity.svg", help="where to draw the replay")
     given = parser.parse_args()
-    console = Console(highlight=False, soft_wrap=True)
+    # As wide as the table is, be it in a file.
+    console = Console(highlight=False, width=150)
     try:
         rows = list(read_all(given.data))
     except NoDataError as error:
@@ -73,8 +74,8 @@ def _qualities(rows: Sequence[Row], scores: dict[str, list[float]], *, draws: in
             ahead = "" if name == "prompt length" else _span(differences, 3, part=0.9)
             shown.add_row("", name, *_cells(order.quality(), drawn[name]), ahead)
     console.print(shown)
-    for way, differences in better.items():
-        pooled = [fmean(each) for each in zip(*differences, strict=True)]
+    for way, found in better.items():
+        pooled = [fmean(each) for each in zip(*found, strict=True)]
         console.print(
             f"{way}: APGR less that of the length, mean over MMLU, GSM8K and MMLU-Pro: {fmean(pooled):+.3f}, "
             f"90 % {_span(pooled, 3, part=0.9)}"

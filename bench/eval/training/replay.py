@@ -60,9 +60,7 @@ def by_score(scores: Sequence[float], share: float) -> list[bool]:
 
 def by_rules(rows: Sequence[Row]) -> list[bool]:
     """What a platform team would write without a score: long requests and formal mathematics go up."""
-    return [
-        text_tokens(row.prompt) > _LONG_TOKENS or measure(row.prompt).kind is Kind.FORMAL for row in rows
-    ]
+    return [text_tokens(row.prompt) > _LONG_TOKENS or measure(row.prompt).kind is Kind.FORMAL for row in rows]
 
 
 def strategies(rows: Sequence[Row], scores: Sequence[float]) -> list[Strategy]:

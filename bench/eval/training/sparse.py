@@ -35,7 +35,7 @@ class Dense:
     @property
     def columns(self) -> int:
         """How many columns."""
-        return self.values.shape[1]
+        return int(self.values.shape[1])
 
     def times(self, values: Floats) -> Floats:
         """Of each row, the sum of `values` (one a column)."""
@@ -58,11 +58,13 @@ class Sparse:
 
     def times(self, values: Floats) -> Floats:
         """Of each row, the sum of `values` (one a column)."""
-        return np.bincount(self.rows, self.values * values[self.places], self.height)
+        found: Floats = np.bincount(self.rows, self.values * values[self.places], self.height).astype(np.float64)
+        return found
 
     def transposed_times(self, values: Floats) -> Floats:
         """Of each column, the sum of `values` (one a row)."""
-        return np.bincount(self.places, self.values * values[self.rows], self.columns)
+        found: Floats = np.bincount(self.places, self.values * values[self.rows], self.columns).astype(np.float64)
+        return found
 
 
 def ridge(matrix: Matrix, target: Floats, *, weight: Floats, groups: Whole, penalty: float, steps: int = 40) -> Floats:

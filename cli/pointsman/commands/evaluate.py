@@ -106,7 +106,9 @@ def _question(raw: Mapping[str, Any], where: str, scorer: Scorer) -> Question:
         prompt = "\n".join([raw["question"], *map(str, raw["options"])])
     else:
         prompt = text(raw, "prompt", where)
-    return Question(prompt, _part(raw, "weak_correct", where), _part(raw, "strong_correct", where), scorer.score(prompt))
+    return Question(
+        prompt, _part(raw, "weak_correct", where), _part(raw, "strong_correct", where), scorer.score(prompt)
+    )
 
 
 def _part(raw: Mapping[str, Any], member: str, where: str) -> float:

@@ -11,7 +11,7 @@ from math import log1p
 from zlib import crc32
 
 from pointsman_sidecar.complexity.excerpt import excerpt, size
-from pointsman_sidecar.complexity.words import FORMAL, PROOFS, TASKS, Sort, sorts
+from pointsman_sidecar.complexity.words import FORMAL, PROOFS, SORTS, TASKS, Sort
 
 # A word of a script without spaces ends somewhere: 12 bytes are 4 Chinese characters. Numbers and signs are words too.
 _WORD = re.compile(rb"[a-z\x80-\xff']{1,18}|[0-9]{1,12}|[^\sa-z0-9\x80-\xff']")
@@ -20,6 +20,7 @@ _DECIMAL = re.compile(rb"[0-9][.,][0-9]")
 _CAPITAL = re.compile(rb"\b[A-Z][a-z]")
 _CAPITALS = re.compile(rb"[A-Z]{2}")
 _END = re.compile(rb"[.?!](?=\s|$)")
+_ASCII = b"\x7f"
 _LATEX = re.compile(rb"\\[a-zA-Z]{2}")
 _OPERATORS = b"=+*/^<>"
 _SIGNS = b",.;:()?!\"'%$-_" + _OPERATORS + b"\\{}[]|&#@~`"
@@ -67,14 +68,14 @@ def measure(text: str) -> Measures:
     seen = excerpt(text)
     lower = seen.lower()
     tokens = _WORD.findall(lower)[:_MOST_TOKENS]
-    words = [each for each in tokens if each >= b"a" and each[0] not in b"{|}~"]
+    words = [each for each in tokens if b"a" <= each < b"{" or each > _ASCII]
     digits = [each for each in tokens if b"0" <= each < b":"]
     count = len(tokens) or 1
     spoken = len(words) or 1
     question, options, kind = _parts(seen)
     if kind is Kind.OTHER:
         kind = Kind.FORMAL if _is_formal(seen, words) else kind if len(digits) < _LEAST_NUMBERS else Kind.NUMBERS
-    found = Counter(sorts(words))
+    found = Counter([SORTS[each] for each in words if each in SORTS])
     tasks = found[Sort.TASK] + sum(lower.count(each) for each in TASKS) if not lower.isascii() else found[Sort.TASK]
     ends = len(_END.findall(seen))
     operators = len(seen) - len(seen.translate(None, _OPERATORS))

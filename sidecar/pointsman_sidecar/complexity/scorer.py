@@ -23,9 +23,7 @@ class Scorer:
         self._lines = [
             [
                 (at, knots, [weight * each for each in levels])
-                for at, (weight, knots, levels) in enumerate(
-                    zip(head.numbers, model.knots, model.levels, strict=True)
-                )
+                for at, (weight, knots, levels) in enumerate(zip(head.numbers, model.knots, model.levels, strict=True))
                 if weight and len(knots) > 1
             ]
             for head in model.heads

@@ -1,6 +1,5 @@
 """Words that tell something about a question whatever it is about, in several languages."""
 
-from collections.abc import Iterator
 from enum import IntEnum
 
 
@@ -21,18 +20,18 @@ class Sort(IntEnum):
 
 
 _WORDS = {
-    Sort.FUNCTION: "the of a an and to in is are was were for on with by as at from that this it be or der die das und "
-    "ist ein eine zu le la les des et est un une de el los y es que en",
-    Sort.NEGATION: "not no never except false incorrect neither nor without cannot least isn't doesn't don't nicht kein "
-    "keine nie sauf jamais sin nunca",
+    Sort.FUNCTION: "the of a an and to in is are was were for on with by as at from that this it be or der die das "
+    "und ist ein eine zu le la les des et est un une de el los y es que en",
+    Sort.NEGATION: "not no never except false incorrect neither nor without cannot least isn't doesn't don't nicht "
+    "kein keine nie sauf jamais sin nunca",
     Sort.STEP: "then after before each every if more than twice half total remaining left first second next finally "
     "times per double triple fewer less rest dann jeder jede wenn mehr als doppelt insgesamt ensuite chaque si plus "
     "entonces cada total doble",
     Sort.QUESTION: "what which who when where why how whose was welche wer wann wo warum wie quel quelle qui quand "
     "pourquoi comment cual quien cuando donde",
     Sort.TASK: "calculate find determine compute evaluate estimate solve prove show derive integral matrix theorem "
-    "berechne bestimme beweise zeige finde calculer calculez trouver prouver montrer demuestra calcula calcule determina "
-    "halla encuentra prove",
+    "berechne bestimme beweise zeige finde calculer calculez trouver prouver montrer demuestra calcula calcule "
+    "determina halla encuentra",
     Sort.HEDGE: "because would should could might likely probably most best if suppose assume assuming",
     Sort.YOU: "you i my your we our me",
     Sort.THEY: "he she his her they him their",
@@ -49,15 +48,13 @@ _TASKS = (
 )  # fmt: skip
 TASKS = tuple(each.encode() for each in _TASKS)
 
-PROOFS = frozenset(
-    each.encode()
-    for each in "prove proving beweise beweisen demuestra demuestre demostrar démontrer démontrez prouver prouvez "
-    "dimostra dimostrare".split()
-)
-_FORMAL = "∑ ∫ √ ∞ ≡ ≤ ≥ ∂ ∀ ∃ ∈ ∇ 证明 証明 증명 докаж Докаж أثبت برهن सिद्ध"
-FORMAL = tuple(each.encode() for each in _FORMAL.split())
-
-
-def sorts(words: list[bytes]) -> Iterator[int]:
-    """The sort of each word that has one."""
-    return (SORTS[word] for word in words if word in SORTS)
+_PROOFS = (
+    "prove", "proving", "beweise", "beweisen", "demuestra", "demuestre", "demostrar", "démontrer", "démontrez",
+    "prouver", "prouvez", "dimostra", "dimostrare",
+)  # fmt: skip
+PROOFS = frozenset(each.encode() for each in _PROOFS)
+_FORMAL = (
+    "∑", "∫", "√", "∞", "≡", "≤", "≥", "∂", "∀", "∃", "∈", "∇",
+    "证明", "証明", "증명", "докаж", "Докаж", "أثبت", "برهن", "सिद्ध",
+)  # fmt: skip
+FORMAL = tuple(each.encode() for each in _FORMAL)
