@@ -60,6 +60,11 @@ def fit(some: Table) -> Fit:
     for kind in Kind:
         akin = np.array([1.0 if other == kind else _AKIN.get((kind, other), 0.0) for other in Kind])[some.kind]
         own = some.pick(np.flatnonzero(akin))
+        if not len(own):
+            by_term.append(np.zeros(len(words.terms)))
+            by_number.append(np.zeros(some.numbers.shape[1]))
+            centres.append(0.0)
+            continue
         weight = akin[akin > 0] * np.array(list(TRAINED.values()))[own.source]
         matrix, dense = words.of(own), Dense(ranked.of(own.numbers))
         groups = own.source * len(Kind) + own.kind
@@ -113,11 +118,13 @@ def worth(some: Table, place: Floats) -> Worth:
     for kind in Kind:
         own = some.kind == kind
         sources, at, rows = np.unique(some.source[own], return_inverse=True, return_counts=True)
+        if not len(sources):
+            continue
         gains = np.bincount(at, some.target[own]) / rows
         level[kind] = np.average(gains, weights=np.sqrt(rows))
         # The rows of a source may all stand high: only differences within it count.
         seen, got = place[own] - (np.bincount(at, place[own]) / rows)[at], some.target[own] - gains[at]
-        slope[kind] = max(0.01, float(seen @ got) / max(float(seen @ seen), 1e-9)) if len(sources) else 0.01
+        slope[kind] = max(0.01, float(seen @ got) / max(float(seen @ seen), 1e-9))
     return Worth(level, slope)
 
 

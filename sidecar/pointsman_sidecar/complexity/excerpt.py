@@ -8,7 +8,7 @@ from itertools import chain
 # In bytes of UTF-8. What a long text is cut to, and so the bound on all that is done to it.
 LONGEST = 1600
 _HEAD = 700
-_TAIL = 700
+_TAIL = 690
 _SAMPLES = 4
 _SAMPLE = 50
 
@@ -25,7 +25,7 @@ def excerpt(text: str) -> bytes:
     step = max(1, (len(text) - len(first) - len(last)) // (_SAMPLES + 1))
     starts = (len(first) + step * each for each in range(1, _SAMPLES + 1))
     between = (text[start : start + _SAMPLE].encode(errors="replace")[:_SAMPLE] for start in starts)
-    return b" ".join(chain((first,), between, (last,)))[:LONGEST]
+    return b" ".join(chain((first,), between, (last,)))
 
 
 def size(text: str, seen: bytes) -> int:

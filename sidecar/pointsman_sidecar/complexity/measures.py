@@ -18,7 +18,6 @@ _WORD = re.compile(rb"[a-z\x80-\xff']{1,18}|[0-9]{1,12}|[^\sa-z0-9\x80-\xff']")
 _LETTERED = re.compile(rb"\n[ (]?[A-Ja-j][.)] ?")
 _DECIMAL = re.compile(rb"[0-9][.,][0-9]")
 _CAPITAL = re.compile(rb"\b[A-Z][a-z]")
-_CAPITALS = re.compile(rb"[A-Z]{2}")
 _END = re.compile(rb"[.?!](?=\s|$)")
 _ASCII = b"\x7f"
 _LATEX = re.compile(rb"\\[a-zA-Z]{2}")
@@ -56,10 +55,10 @@ class Measures:
 NAMES = (
     "size", "words", "question", "lines", "options", "option_mean", "option_most", "option_spread", "option_alike",
     "option_in_question", "option_numbers", "digits", "numbers", "largest", "decimals", "percents", "dollars",
-    "word_length", "long_words", "capitalised", "capitals", "sentences", "sentence_words", "function", "negation",
-    "step_share", "steps", "questions", "tasks", "hedges", "you", "they", "whole", "code", "setting", "operators",
+    "word_length", "long_words", "capitalised", "sentences", "sentence_words", "function", "negation",
+    "step_share", "steps", "questions", "tasks", "hedges", "whole", "setting", "operators",
     "operator_count", "backslashes", "signs", "commas", "quotes", "question_marks", "blank", "distinct",
-    "ends_colon", "ends_mark", "ends_stop", "brackets", "semicolons", "the",
+    "ends_colon", "ends_mark", "ends_stop", "brackets", "the",
 )  # fmt: skip
 
 
@@ -98,7 +97,6 @@ def measure(text: str) -> Measures:
         letters / spoken,
         len([each for each in words if len(each) >= _LONG]) / spoken,
         len(_CAPITAL.findall(seen)) / spoken,
-        len(_CAPITALS.findall(seen)) / spoken,
         log1p(ends),
         spoken / (ends + 1),
         found[Sort.FUNCTION] / spoken,
@@ -108,10 +106,7 @@ def measure(text: str) -> Measures:
         found[Sort.QUESTION],
         tasks,
         found[Sort.HEDGE] / spoken,
-        found[Sort.YOU] / spoken,
-        found[Sort.THEY] / spoken,
         found[Sort.WHOLE],
-        found[Sort.CODE],
         found[Sort.SETTING],
         operators / count,
         log1p(operators),
@@ -126,7 +121,6 @@ def measure(text: str) -> Measures:
         ended == b"?",
         ended == b".",
         seen.count(b"("),
-        seen.count(b";"),
         words.count(b"the") / spoken,
     ]
     return Measures(kind, numbers, _terms(tokens, words))

@@ -12,11 +12,8 @@ class Sort(IntEnum):
     QUESTION = 3
     TASK = 4
     HEDGE = 5
-    YOU = 6
-    THEY = 7
-    WHOLE = 8
-    CODE = 9
-    SETTING = 10
+    WHOLE = 6
+    SETTING = 7
 
 
 _WORDS = {
@@ -33,10 +30,7 @@ _WORDS = {
     "berechne bestimme beweise zeige finde calculer calculez trouver prouver montrer demuestra calcula calcule "
     "determina halla encuentra",
     Sort.HEDGE: "because would should could might likely probably most best if suppose assume assuming",
-    Sort.YOU: "you i my your we our me",
-    Sort.THEY: "he she his her they him their",
     Sort.WHOLE: "above all none both following",
-    Sort.CODE: "function python def class return code array string int print list sql javascript java import",
     Sort.SETTING: "according passage text paragraph refer information following statement",
 }
 # The later sort of a word that stands in two is the more telling one.
