@@ -31,7 +31,7 @@ from support.quota.exchanges import Sidecar, keep_streaming
 
 AUDIENCE = "pointsman.dev"
 CA = "pointsman-ca"
-SECONDS = 20
+SECONDS = 40
 RIGHTS = all_rights()
 ROTATION = Right(role="Role", group="", resource="secrets", verb="patch")
 
