@@ -70,7 +70,7 @@ def read(folder: Path, source: str) -> list[Row]:
     path = folder / f"{source}.jsonl.gz"
     if not path.is_file():
         raise NoDataError(
-            f"{path} is missing: give the folder with the recorded results, such as make eval DATA=../shared/routing"
+            f"{path} is missing: give the folder with the recorded results, such as make eval DATA=folder"
         )
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         return [_row(json.loads(line), source) for line in lines if line.strip()]
