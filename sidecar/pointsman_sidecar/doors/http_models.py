@@ -3,10 +3,9 @@
 from aiohttp import web
 
 from pointsman_sidecar.completing.completions import Completions
-from pointsman_sidecar.contract import json
 from pointsman_sidecar.contract.errors import CompletionError, Kind
 from pointsman_sidecar.contract.requests import AUTO
-from pointsman_sidecar.doors.openai_errors import error_body, error_headers, status_of
+from pointsman_sidecar.doors.http_answers import document, refused
 from pointsman_sidecar.routing.policy import Model
 
 _OWNER = "pointsman"
@@ -23,9 +22,9 @@ class HttpModels:
         try:
             models = self._completions.models()
         except CompletionError as error:
-            return _refusal(error)
+            return refused(error)
         named = [_model(AUTO, owner=_OWNER), *(_model(model.name, owner=model.provider) for model in models)]
-        return _document({"object": "list", "data": named})
+        return document({"object": "list", "data": named})
 
     async def shown(self, request: web.Request) -> web.Response:
         """GET /v1/models/{id}, by every name that a request may use: a provider's too."""
@@ -33,11 +32,11 @@ class HttpModels:
         try:
             models = self._completions.models()
             if wanted == AUTO:
-                return _document(_model(AUTO, owner=_OWNER))
+                return document(_model(AUTO, owner=_OWNER))
             found = _found(models, wanted)
         except CompletionError as error:
-            return _refusal(error)
-        return _document(_model(wanted, owner=found.provider))
+            return refused(error)
+        return document(_model(wanted, owner=found.provider))
 
 
 def _found(models: tuple[Model, ...], wanted: str) -> Model:
@@ -51,16 +50,3 @@ def _found(models: tuple[Model, ...], wanted: str) -> Model:
 def _model(name: str, *, owner: str) -> dict[str, object]:
     # A policy does not know when its models were made, and clients want a number.
     return {"id": name, "object": "model", "created": 0, "owned_by": owner}
-
-
-def _document(body: object) -> web.Response:
-    return web.Response(body=json.encode(body), content_type="application/json")
-
-
-def _refusal(error: CompletionError) -> web.Response:
-    return web.Response(
-        status=status_of(error.kind, error.reason).status,
-        body=json.encode(error_body(error)),
-        content_type="application/json",
-        headers=error_headers(error),
-    )

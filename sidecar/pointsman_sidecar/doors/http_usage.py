@@ -4,14 +4,11 @@ from aiohttp import web
 
 from pointsman_sidecar.completing.completions import Completions
 from pointsman_sidecar.completing.failures import malformed
-from pointsman_sidecar.contract import json
 from pointsman_sidecar.contract.decision_json import usage_json
 from pointsman_sidecar.contract.errors import CompletionError
 from pointsman_sidecar.contract.hints import own_headers, read_hints
 from pointsman_sidecar.contract.requests import InvalidRequestError
-from pointsman_sidecar.doors.openai_errors import error_body, error_headers, status_of
-
-_JSON = "application/json"
+from pointsman_sidecar.doors.http_answers import document, refused
 
 
 class HttpUsage:
@@ -29,10 +26,5 @@ class HttpUsage:
                 raise malformed(error) from error
             usage = await self._completions.usage(hints)
         except CompletionError as error:
-            return web.Response(
-                status=status_of(error.kind, error.reason).status,
-                body=json.encode(error_body(error)),
-                content_type=_JSON,
-                headers=error_headers(error),
-            )
-        return web.Response(body=json.encode(usage_json(usage)), content_type=_JSON)
+            return refused(error)
+        return document(usage_json(usage))
