@@ -1,7 +1,7 @@
 """The stream to the operator: opened again for as long as the sidecar lives, whatever breaks it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import grpc
@@ -12,6 +12,7 @@ from pointsman_sidecar.contract.rejections import SnapshotRejectedError
 from pointsman_sidecar.contract.snapshots import CONTRACT_VERSION, read_snapshot
 from pointsman_sidecar.control.channel import end_if_cancelled, open_channel, reason
 from pointsman_sidecar.control.in_force import InForce
+from pointsman_sidecar.control.outgoing import drain, renew
 from pointsman_sidecar.control.store import SnapshotStore
 from pointsman_sidecar.control.trust import OperatorTls, TokenError, TrustError
 from pointsman_sidecar.telemetry.metrics import Metrics
@@ -113,8 +114,12 @@ class ControlStream:
         token = self._tls.token() if self._tls else ""
         answers: asyncio.Queue[control_pb2.ConnectRequest | None] = asyncio.Queue()
         answers.put_nowait(control_pb2.ConnectRequest(hello=self._hello(token)))
-        call = stub.Connect(_drain(answers))
-        renewing = asyncio.create_task(self._renew(self._tls, token, answers)) if self._tls else None
+        call = stub.Connect(drain(answers))
+
+        def send(fresh: control_pb2.Token) -> None:
+            answers.put_nowait(control_pb2.ConnectRequest(token=fresh))
+
+        renewing = asyncio.create_task(renew(self._tls, token, send=send, log=self._log)) if self._tls else None
         try:
             async for response in call:
                 self._metrics.control_connected.set(1)
@@ -129,21 +134,6 @@ class ControlStream:
             call.cancel()
             # A call that has ended is not cancelled, and gRPC would wait for one more answer to send for good.
             answers.put_nowait(None)
-
-    async def _renew(
-        self, tls: OperatorTls, sent: str, answers: asyncio.Queue[control_pb2.ConnectRequest | None]
-    ) -> None:
-        """Send each fresh token, which the kubelet writes long before the one before it ends."""
-        while True:
-            await asyncio.sleep(tls.look_every)
-            try:
-                token = tls.token()
-            except TokenError as error:
-                self._log.warning("no fresh token", reason=str(error))
-                continue
-            if token != sent:
-                answers.put_nowait(control_pb2.ConnectRequest(token=control_pb2.Token(token=token)))
-                sent = token
 
     def _hello(self, token: str) -> control_pb2.Hello:
         hello = control_pb2.Hello(contract_version=CONTRACT_VERSION, claimed_identity=self._identity, token=token)
@@ -209,10 +199,3 @@ class ControlStream:
         except OSError as error:
             # What is in force stays in force; only a restart would miss it.
             self._log.warning("the snapshot cannot be stored", reason=error.strerror)
-
-
-async def _drain(
-    queue: asyncio.Queue[control_pb2.ConnectRequest | None],
-) -> AsyncIterator[control_pb2.ConnectRequest]:
-    while (answer := await queue.get()) is not None:
-        yield answer

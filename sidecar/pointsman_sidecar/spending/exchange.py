@@ -10,6 +10,7 @@ import structlog
 from pointsman_api.v1 import control_pb2, quota_pb2, quota_pb2_grpc
 from pointsman_sidecar.contract.quotas import UnreadableQuotaError, call_message, read_budgets, read_reply
 from pointsman_sidecar.control.channel import end_if_cancelled, open_channel, reason
+from pointsman_sidecar.control.outgoing import drain, renew
 from pointsman_sidecar.control.stream import Backoff
 from pointsman_sidecar.control.trust import OperatorTls, TokenError
 from pointsman_sidecar.spending.purse import Purse
@@ -127,8 +128,12 @@ class Exchange:
             incarnation=self._purse.incarnation,
         )
         outgoing.put_nowait(quota_pb2.ExchangeRequest(hello=hello))
-        call = stub.Exchange(_drain(outgoing))
-        renewing = asyncio.create_task(self._renew(self._tls, token, outgoing)) if self._tls else None
+        call = stub.Exchange(drain(outgoing))
+
+        def send(fresh: control_pb2.Token) -> None:
+            outgoing.put_nowait(quota_pb2.ExchangeRequest(token=fresh))
+
+        renewing = asyncio.create_task(renew(self._tls, token, send=send, log=self._log)) if self._tls else None
         try:
             async for response in call:
                 if self._outgoing is None:
@@ -142,19 +147,6 @@ class Exchange:
                 renewing.cancel()
             call.cancel()
             outgoing.put_nowait(None)
-
-    async def _renew(self, tls: OperatorTls, sent: str, outgoing: _Outgoing) -> None:
-        """Send each fresh token, which the kubelet writes long before the one before it ends."""
-        while True:
-            await asyncio.sleep(tls.look_every)
-            try:
-                token = tls.token()
-            except TokenError as error:
-                self._log.warning("no fresh token", reason=str(error))
-                continue
-            if token != sent:
-                outgoing.put_nowait(quota_pb2.ExchangeRequest(token=control_pb2.Token(token=token)))
-                sent = token
 
     def _receive(self, response: quota_pb2.ExchangeResponse) -> None:
         match response.WhichOneof("message"):
@@ -192,8 +184,3 @@ class Exchange:
 
 def _shown(purse: Purse) -> list[str]:
     return sorted(budget.shown for budget in purse.budgets)
-
-
-async def _drain(queue: _Outgoing) -> AsyncIterator[quota_pb2.ExchangeRequest]:
-    while (message := await queue.get()) is not None:
-        yield message
