@@ -18,7 +18,7 @@ from pointsman_operator.quotas.keeper import Keeper
 from pointsman_operator.quotas.router import Caller, asked_of
 from pointsman_operator.quotas.wire import MalformedCallError
 from pointsman_operator.replicas import HolderLink, ReplicaIdentity
-from pointsman_operator.replicas.admitting import admitted
+from pointsman_operator.replicas.admitting import admitted, dismissed, served
 from pointsman_operator.replicas.link import until_it_ends
 from pointsman_operator.resources import Key
 
@@ -146,22 +146,9 @@ class LedgerService(replicas_pb2_grpc.LedgerServicer):
         hello, expiry = await admitted(request_iterator, context, elector=self._elector, identity=self._identity)
         ending, stream = self._ending, _Stream()
         log.info("replica forwards calls to the ledger", replica=hello.replica)
-        tasks = [
-            asyncio.create_task(self._read(request_iterator, stream)),
-            asyncio.create_task(_write(stream, context)),
-            asyncio.create_task(ending.wait()),
-        ]
-        try:
-            left = max(0.0, expiry - self._now())
-            await asyncio.wait(tasks, timeout=left, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-        if ending.is_set():
-            await context.abort(grpc.StatusCode.UNAVAILABLE, "this replica no longer holds the Lease, or is stopping")
-        if expiry <= self._now():
-            await context.abort(grpc.StatusCode.UNAUTHENTICATED, "the token has expired; call again with a fresh one")
+        reading, writing = self._read(request_iterator, stream), _write(stream, context)
+        await served(reading, writing, ending=ending, seconds=expiry - self._now())
+        await dismissed(context, ending=ending, is_expired=expiry <= self._now(), again="call")
 
     async def _read(self, requests: AsyncIterator[pb.ForwardRequest], stream: _Stream) -> None:
         async with asyncio.TaskGroup() as looking:

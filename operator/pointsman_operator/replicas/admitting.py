@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from typing import Any
 
 import grpc
@@ -39,3 +39,28 @@ async def admitted(
     except IdentityUnavailableError as error:
         await context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
     raise AssertionError("an aborted stream goes on")
+
+
+async def served(*works: Coroutine[Any, Any, None], ending: asyncio.Event, seconds: float) -> None:
+    """Have these go on until one of them ends, the stream is to end, or its proof does."""
+    tasks = [asyncio.create_task(work) for work in (*works, _wait(ending))]
+    try:
+        await asyncio.wait(tasks, timeout=max(0.0, seconds), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def dismissed(
+    context: grpc.aio.ServicerContext[Any, Any], *, ending: asyncio.Event, is_expired: bool, again: str
+) -> None:
+    """Tell a replica whose stream ends why, where that is not its own doing."""
+    if ending.is_set():
+        await context.abort(grpc.StatusCode.UNAVAILABLE, "this replica no longer holds the Lease, or is stopping")
+    if is_expired:
+        await context.abort(grpc.StatusCode.UNAUTHENTICATED, f"the token has expired; {again} again with a fresh one")
+
+
+async def _wait(ending: asyncio.Event) -> None:
+    await ending.wait()

@@ -10,7 +10,7 @@ import structlog
 from pointsman_api.v1 import replicas_pb2 as pb
 from pointsman_api.v1 import replicas_pb2_grpc
 from pointsman_operator.election import Elector
-from pointsman_operator.replicas.admitting import admitted
+from pointsman_operator.replicas.admitting import admitted, dismissed, served
 from pointsman_operator.replicas.fleet import EXPIRES_SECONDS, Fleet, Totals
 from pointsman_operator.replicas.identity import ReplicaIdentity
 from pointsman_operator.replicas.reports import read_pod, read_state
@@ -48,25 +48,14 @@ class ReplicasService(replicas_pb2_grpc.ReplicasServicer):
         ending = self._ending
         stream = self._fleet.join(hello.replica)
         log.info("replica reports", replica=hello.replica)
-        tasks = [
-            asyncio.create_task(self._read(request_iterator, hello.replica, stream)),
-            asyncio.create_task(self._tell_totals(context)),
-            asyncio.create_task(ending.wait()),
-        ]
+        reading = self._read(request_iterator, hello.replica, stream)
         try:
-            left = max(0.0, expiry - self._now())
-            await asyncio.wait(tasks, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            await served(reading, self._tell_totals(context), ending=ending, seconds=expiry - self._now())
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
             self._fleet.leave(hello.replica, stream)
             asyncio.get_running_loop().call_later(EXPIRES_SECONDS, self._fleet.expire)
             log.info("replica reports no more", replica=hello.replica)
-        if ending.is_set():
-            await context.abort(grpc.StatusCode.UNAVAILABLE, "this replica no longer holds the Lease, or is stopping")
-        if expiry <= self._now():
-            await context.abort(grpc.StatusCode.UNAUTHENTICATED, "the token has expired; report again with a fresh one")
+        await dismissed(context, ending=ending, is_expired=expiry <= self._now(), again="report")
 
     async def _read(self, requests: AsyncIterator[pb.ReportRequest], replica: str, stream: int) -> None:
         async for request in requests:
