@@ -6,6 +6,7 @@ from pathlib import Path
 
 from confidence import fitting, measures, samples
 from confidence.samples import FOLDS, SETS, Sample
+from pointsman.quality import RANDOM, Interval
 from pointsman_sidecar.confidence.calibration import Labelled, fit
 from pointsman_sidecar.confidence.reliability import Bin, ece, table
 
@@ -45,7 +46,7 @@ def main() -> None:
         gains = [each.gain for each in own]
         _say(f"\n{source}: {len(own)} answers, {sum(right) / len(own):.1%} right, cross-validated by question")
         _say(f"{'':28}{'APGR':>6} {'95% interval':17}{'CPT50':>6}{'CPT80':>6}{'AUC':>7}")
-        _row("random", measures.Quality((0.5, 50.0, 80.0), (0.5, 0, 0), (0.5, 0, 0)), 0.5)
+        _row("random", measures.Quality(RANDOM, Interval(RANDOM.apgr, RANDOM.apgr)), 0.5)
         lengths = [float(each.prompt_length) for each in own]
         _row("length of the prompt", measures.quality(lengths, gains), measures.auc([-each for each in lengths], right))
         for kind, learned in kinds.items():
@@ -79,8 +80,8 @@ def _gap(one: Bin) -> float:
 
 
 def _row(name: str, found: measures.Quality, auc: float) -> None:
-    interval = f"[{found.lower[0]:.3f}, {found.upper[0]:.3f}]"
-    _say(f"{name:28}{found.values[0]:6.3f} {interval:17}{found.values[1]:6.1f}{found.values[2]:6.1f}{auc:7.3f}")
+    worth, interval = found.worth, f"[{found.apgr.low:.3f}, {found.apgr.high:.3f}]"
+    _say(f"{name:28}{worth.apgr:6.3f} {interval:17}{worth.cpt50:6.1f}{worth.cpt80:6.1f}{auc:7.3f}")
 
 
 def _say(text: str) -> None:
