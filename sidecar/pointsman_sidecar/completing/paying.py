@@ -54,8 +54,7 @@ class Payment:
 
     def tightest(self) -> Level | None:
         """The tightest of the budgets that it was charged to, as they are now."""
-        levels = self._purse.levels_of(self._charges, self.reservation)
-        return tightest([level for level in levels if not level.budget.is_rate_limit])
+        return tightest(self._purse.levels_of(self._charges, self.reservation))
 
 
 class Paying:
@@ -99,7 +98,7 @@ class Paying:
             return None
         if subject is None:
             subject = purse.subject_of(features.user) if tariff.of_users else ""
-        levels = purse.levels([(budget, subject if budget.subject is None else budget.subject) for budget in stepped])
+        levels = _levels(purse, stepped, subject)
         if not _any_reached(levels):
             return None
         now = degradation(levels)
@@ -200,7 +199,7 @@ class Paying:
         budget = next((each for each in (() if purse is None else purse.budgets) if each.name == limit), None)
         if purse is None or budget is None:
             return _LIMIT_UNKNOWN
-        return _LIMIT_REACHED if purse.levels([(budget, budget.subject or "")])[0].reaches(_ALL) else ""
+        return _LIMIT_REACHED if _levels(purse, [budget], "")[0].reaches(_ALL) else ""
 
     def hindrance(self, serving: Serving[Any, Any], first: Model, stronger: Model) -> str:
         """Why budgets leave no escalation from one model to another, in a sentence; empty where they do.
@@ -215,7 +214,7 @@ class Paying:
             return ""
         tariff = self._in_force(serving.progress.policy)
         both = dict.fromkeys(each.budget for each in (*tariff.escalated[stronger.name], *tariff.counted[first.name]))
-        levels = purse.levels([(each, serving.subject if each.subject is None else each.subject) for each in both])
+        levels = _levels(purse, both, serving.subject)
         if any(level.budget.name == limit and level.reaches(_ALL) for level in levels):
             return _LIMIT_REACHED
         reached = degradation(levels)
@@ -236,13 +235,7 @@ class Paying:
         if not await purse.knows():
             raise UntoldError
         subject = purse.subject_of(user)
-        return purse.levels(
-            [
-                (budget, subject if budget.subject is None else budget.subject)
-                for budget in purse.budgets
-                if not budget.is_rate_limit
-            ]
-        )
+        return _levels(purse, (budget for budget in purse.budgets if not budget.is_rate_limit), subject)
 
     def now(self) -> float:
         """Seconds since 1970, as the sidecar has it."""
@@ -259,8 +252,12 @@ class Paying:
     def _tightest(self, charges: Sequence[Charge]) -> Level | None:
         if self._purse is None:
             return None
-        own = [(charge.budget, charge.subject) for charge in charges if not charge.budget.is_rate_limit]
-        return tightest(self._purse.levels(own))
+        return tightest(self._purse.levels([(charge.budget, charge.subject) for charge in charges]))
+
+
+def _levels(purse: Purse, budgets: Iterable[Budget], subject: str) -> list[Level]:
+    """How budgets stand; those that each user has, for this one."""
+    return purse.levels([(each, subject if each.subject is None else each.subject) for each in budgets])
 
 
 def _any_reached(levels: Iterable[Level]) -> bool:

@@ -30,17 +30,8 @@ class Tariff:
         self.policy = policy
         self.budgets = budgets
         self.of_users = any(budget.subject is None for budget in budgets)
-        self.counted = {
-            name: tuple(Counted(budget, meter(budget, model.price)) for budget in budgets if counts(budget, model))
-            for name, model in policy.models.items()
-        }
-        limit = daily_limit_of(policy)
-        self.escalated = {
-            name: tuple(
-                Counted(budget, meter(budget, model.price)) for budget in budgets if counts(budget, model, limit=limit)
-            )
-            for name, model in policy.models.items()
-        }
+        self.counted = _counted(policy, budgets, limit=None)
+        self.escalated = _counted(policy, budgets, limit=daily_limit_of(policy))
         self._stepped = {
             name: tuple(each.budget for each in counted if each.budget.steps) for name, counted in self.counted.items()
         }
@@ -56,6 +47,15 @@ class Tariff:
             return first
         found = {budget.name for step in steps for budget in self._stepped[step.model.name]}
         return tuple(budget for budget in self._all_stepped if budget.name in found)
+
+
+def _counted(policy: Policy, budgets: Sequence[Budget], *, limit: str | None) -> dict[str, tuple[Counted, ...]]:
+    return {
+        name: tuple(
+            Counted(budget, meter(budget, model.price)) for budget in budgets if counts(budget, model, limit=limit)
+        )
+        for name, model in policy.models.items()
+    }
 
 
 def counts(budget: Budget, model: Model, *, limit: str | None = None) -> bool:

@@ -149,7 +149,8 @@ class Trying:
             failures.append((step, failure))
             wait = self._wait(serving, step, failure, retry=retry, has_fallback=has_fallback)
             if wait is None:
-                serving.progress.passed_over += () if limit is None else (limit,)
+                if limit is not None:
+                    serving.progress.passed_over.append(limit)
                 raise failure
             await asyncio.sleep(wait)
             retry += 1

@@ -64,8 +64,9 @@ def degradation(levels: Iterable[Level]) -> Degradation:
 
 
 def tightest(levels: Sequence[Level]) -> Level | None:
-    """The level of which the largest share is used; None where there is none."""
-    return levels[0] if len(levels) == 1 else max(levels, key=_share, default=None)
+    """The level of which the largest share is used, providers' rate limits aside; None where there is none."""
+    own = [level for level in levels if not level.budget.is_rate_limit]
+    return own[0] if len(own) == 1 else max(own, key=_share, default=None)
 
 
 def _share(level: Level) -> tuple[bool, float]:
