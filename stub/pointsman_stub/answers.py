@@ -3,6 +3,7 @@
 An answer starts with `[model]`, so that a reader sees who answered, and says that it is canned. It repeats the start
 of the question. The flagship answers in five sentences, every other model in one or two. Choices beyond the first
 begin elsewhere in the list. A picture or a clip is named with its size; a tool's result is repeated.
+What asks to be answered "Yes or No." is answered Yes, but No where `doubtful` stands anywhere in the conversation.
 """
 
 import hashlib
@@ -22,12 +23,16 @@ _SENTENCES = (
     "Units and names should agree at the end with those at the beginning.",
 )
 _QUOTED = 80
+_IN_A_WORD = "Yes or No."
+_DOUBT = "doubtful"
 _FLAGSHIP_LENGTH = 5
 
 
 def answer(request: ChatRequest, model: Model, *, choice: int = 0) -> str:
     """The whole text of one choice, before stop sequences and limits cut it."""
     question = request.question
+    if question.text.endswith(_IN_A_WORD):
+        return "No" if any(_DOUBT in message.text for message in request.messages) else "Yes"
     start = digest(model.id, question.text) + choice
     length = _FLAGSHIP_LENGTH if model.flagship else 1 + start % 2
     sentences = [_SENTENCES[(start + offset) % len(_SENTENCES)] for offset in range(length)]

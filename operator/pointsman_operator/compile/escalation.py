@@ -9,7 +9,7 @@ from pointsman_operator.ledger.windows import UnknownTimeZoneError
 from pointsman_operator.resources.kinds import Kind
 from pointsman_operator.resources.metadata import Key
 from pointsman_operator.resources.parse import INVALID_SPEC
-from pointsman_operator.resources.policy import ModelRoutingPolicy
+from pointsman_operator.resources.policy import Confidence, ModelRoutingPolicy
 from pointsman_operator.resources.problem import Problem
 from pointsman_operator.resources.provider import Price
 
@@ -45,8 +45,13 @@ def escalation(policy: ModelRoutingPolicy) -> snapshot.Escalation | None:
         buffer_tokens=(said.buffer_tokens or _BUFFER_TOKENS) if said.when_streaming == "Buffer" else 0,
         complexity_threshold="" if said.complexity is None else said.complexity.threshold,
         confidence_below="" if said.confidence is None else said.confidence.below,
+        self_check_within=_self_check(said.confidence),
         daily_limit="" if said.daily_limit is None else limit_name(policy.metadata.key),
     )
+
+
+def _self_check(said: Confidence | None) -> str:
+    return "" if said is None or said.self_check is None else said.self_check.within
 
 
 def escalation_problems(policy: ModelRoutingPolicy, *, prices: Mapping[str, Price]) -> Iterator[Problem]:

@@ -200,10 +200,17 @@ class Complexity(Model):
     threshold: str
 
 
+class SelfCheck(Model):
+    """How far above the bar an answer is checked by the model that gave it, as a decimal string."""
+
+    within: str
+
+
 class Confidence(Model):
     """How far an answer must be trusted, as a decimal string."""
 
     below: str
+    self_check: SelfCheck | None = None
 
 
 class Escalation(Model):

@@ -20,7 +20,7 @@ from pointsman_sidecar.providers.outcomes import Outcome, ProviderFailure
 from pointsman_sidecar.resilience.breaker import Entry
 from pointsman_sidecar.resilience.health import Health
 from pointsman_sidecar.routing.capability import most_usage
-from pointsman_sidecar.routing.escalation import Finding, concerned
+from pointsman_sidecar.routing.escalation import Answer, Finding, concerned
 from pointsman_sidecar.routing.plan import Step
 from pointsman_sidecar.routing.policy import Feature, Model, Provider, WhenStreaming
 from pointsman_sidecar.telemetry.observer import SeenAttempt
@@ -29,6 +29,8 @@ _Answer = TypeVar("_Answer")
 _Chunk = TypeVar("_Chunk")
 # Asks a stronger model in place of an attempt in which something is found; says whether it answered.
 Stronger = Callable[[Attempt, Finding], Awaitable[bool]]
+# Asks the model itself of answers that are in doubt; gives them as they are worth then.
+Checked = Callable[[Attempt, tuple[Answer, ...]], Awaitable[tuple[Answer, ...]]]
 _PATHS = {Operation.CHAT: "/chat/completions", Operation.EMBEDDINGS: "/embeddings"}
 
 
@@ -91,6 +93,7 @@ class Attempts:
         gate: Gate,
         *,
         sink: Sink[_Chunk],
+        checked: Checked,
         stronger: Stronger,
     ) -> None:
         """The answer to `sink`, as it comes, or a `stronger` model's where something is found in it.
@@ -102,7 +105,7 @@ class Attempts:
         payment = await self._paying.reserve(serving, attempt)
         try:
             with suppress(SupersededError):
-                await self._streamed(serving, attempt, gate, sink=sink, stronger=stronger)
+                await self._streamed(serving, attempt, gate, sink=sink, checked=checked, stronger=stronger)
         finally:
             if payment is not None:
                 self._paying.settle(payment, attempt)
@@ -114,6 +117,7 @@ class Attempts:
         gate: Gate,
         *,
         sink: Sink[_Chunk],
+        checked: Checked,
         stronger: Stronger,
     ) -> None:
         timeouts = serving.progress.policy.timeouts
@@ -138,7 +142,7 @@ class Attempts:
                 serving.progress.took(attempt)
                 await sink.started(decision(serving.progress))
 
-            held = _held(serving, attempt, sink=sink, release=release, stronger=stronger)
+            held = _held(serving, attempt, sink=sink, release=release, checked=checked, stronger=stronger)
 
             async def begin() -> None:
                 gate.claim()
@@ -266,13 +270,14 @@ def _held(
     *,
     sink: Sink[_Chunk],
     release: Callable[[], Awaitable[None]],
+    checked: Checked,
     stronger: Stronger,
 ) -> Held[_Chunk] | None:
     """What holds the stream back; None where it goes on as it comes."""
     rule = serving.progress.policy.escalation
     if rule is None or not attempt.sent:
         return None
-    return Held(rule=rule, attempt=attempt, sink=sink, release=release, stronger=stronger)
+    return Held(rule=rule, attempt=attempt, sink=sink, release=release, checked=checked, stronger=stronger)
 
 
 def _is_looked_at(serving: Serving[Any, Any], model: Model, *, stream: bool) -> bool:

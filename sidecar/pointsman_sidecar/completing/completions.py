@@ -13,6 +13,7 @@ from pointsman_sidecar.completing.failures import malformed, unplannable, untold
 from pointsman_sidecar.completing.limiting import Limiter
 from pointsman_sidecar.completing.paying import Paying, UntoldError
 from pointsman_sidecar.completing.racing import Gate
+from pointsman_sidecar.completing.self_checking import SelfChecking
 from pointsman_sidecar.completing.served import Answered, Caller, Headers, Serving, Sink
 from pointsman_sidecar.completing.trying import Trying
 from pointsman_sidecar.contract.decisions import Attempt, Progress, decision
@@ -25,7 +26,7 @@ from pointsman_sidecar.contract.usages import standing
 from pointsman_sidecar.control.in_force import InForce
 from pointsman_sidecar.providers.clients import ProviderClients
 from pointsman_sidecar.resilience.health import Health
-from pointsman_sidecar.routing.escalation import Finding
+from pointsman_sidecar.routing.escalation import Answer, Finding
 from pointsman_sidecar.routing.facts import Surroundings
 from pointsman_sidecar.routing.features import Features
 from pointsman_sidecar.routing.plan import Ejected, PlanError
@@ -66,7 +67,13 @@ class Completions:
             in_force=in_force, clients=clients, health=self._health, paying=self._paying, clock=clock
         )
         self._trying = Trying(health=self._health, paying=self._paying, clock=clock, random=random)
-        self._escalating = Escalating(trying=self._trying, health=self._health, paying=self._paying, clock=clock)
+        self._escalating = Escalating(
+            trying=self._trying,
+            checking=SelfChecking(self._attempts),
+            health=self._health,
+            paying=self._paying,
+            clock=clock,
+        )
 
     async def complete(self, form: Form[_Answer, Any], *, caller: Caller) -> Answered[_Answer]:
         """The whole answer.
@@ -95,11 +102,16 @@ class Completions:
             async with serving.total, self._limiter.turn(serving):
                 await self._begin(serving)
 
+                async def checked(attempt: Attempt, answers: tuple[Answer, ...]) -> tuple[Answer, ...]:
+                    return await self._escalating.checked(serving, attempt, answers)
+
                 async def stronger(attempt: Attempt, found: Finding) -> bool:
                     return await self._escalating.streamed(serving, attempt, found, call)
 
                 def call(attempt: Attempt, gate: Gate) -> Coroutine[Any, Any, None]:
-                    return self._attempts.streamed(serving, attempt, gate, sink=sink, stronger=stronger)
+                    return self._attempts.streamed(
+                        serving, attempt, gate, sink=sink, checked=checked, stronger=stronger
+                    )
 
                 await self._trying.answer(serving, call, streams=True)
                 await sink.finished(decision(serving.progress))

@@ -4,13 +4,14 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from pointsman_sidecar.completing.paying import Paying
+from pointsman_sidecar.completing.self_checking import SelfChecking
 from pointsman_sidecar.completing.served import Serving
 from pointsman_sidecar.completing.trying import Call, Trying
 from pointsman_sidecar.contract.answers import looked_at
 from pointsman_sidecar.contract.decisions import Attempt, Escalated
 from pointsman_sidecar.providers.outcomes import Outcome
 from pointsman_sidecar.resilience.health import Health
-from pointsman_sidecar.routing.escalation import Finding, concerned, escalated, finding, least_confidence
+from pointsman_sidecar.routing.escalation import Answer, Finding, concerned, escalated, finding, least_confidence
 from pointsman_sidecar.routing.plan import Step
 from pointsman_sidecar.routing.policy import Escalation
 
@@ -20,8 +21,17 @@ _Result = TypeVar("_Result")
 class Escalating:
     """Looks at answers."""
 
-    def __init__(self, *, trying: Trying, health: Health, paying: Paying, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        *,
+        trying: Trying,
+        checking: SelfChecking,
+        health: Health,
+        paying: Paying,
+        clock: Callable[[], float],
+    ) -> None:
         self._trying = trying
+        self._checking = checking
         self._health = health
         self._paying = paying
         self._clock = clock
@@ -29,12 +39,14 @@ class Escalating:
     async def whole(self, serving: Serving[Any, Any], answer: _Result, first: Attempt, call: Call[_Result]) -> _Result:
         """The answer to use: the first, or the stronger model's. Where that gives none, the first is used after all."""
         progress = serving.progress
-        sent, raw = first.sent, first.answer
-        first.sent = first.answer = b""
+        raw, first.answer = first.answer, b""
         rule = concerned(progress.policy, serving.features, progress.plan, first.step.model)
         if rule is None:
+            first.sent = b""
             return answer
-        answers = looked_at(raw, sent=sent, judges=rule.confidence_below is not None)
+        answers = looked_at(raw, sent=first.sent, judges=rule.confidence_below is not None)
+        answers = await self.checked(serving, first, answers)
+        first.sent = b""
         first.confidence = least_confidence(answers)
         found = finding(rule, answers)
         if found is None:
@@ -49,6 +61,13 @@ class Escalating:
         content, second = better
         second.sent = second.answer = b""
         return content
+
+    async def checked(
+        self, serving: Serving[Any, Any], first: Attempt, answers: tuple[Answer, ...]
+    ) -> tuple[Answer, ...]:
+        """The answers as they are worth once the model was asked of them, where the policy has it asked."""
+        rule = serving.progress.policy.escalation
+        return answers if rule is None else await self._checking.checked(serving, rule, first, answers)
 
     async def streamed(self, serving: Serving[Any, Any], first: Attempt, found: Finding, call: Call[None]) -> bool:
         """Stream the stronger model's answer in place of one that is held back, and say whether there was one.

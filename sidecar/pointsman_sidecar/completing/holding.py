@@ -7,7 +7,7 @@ from pointsman_sidecar.completing.served import Chunks
 from pointsman_sidecar.contract.answers import Gathered
 from pointsman_sidecar.contract.decisions import Attempt
 from pointsman_sidecar.contract.log_probabilities import without_log_probabilities
-from pointsman_sidecar.routing.escalation import Finding, finding, least_confidence
+from pointsman_sidecar.routing.escalation import Answer, Finding, finding, least_confidence
 from pointsman_sidecar.routing.policy import Escalation, WhenStreaming
 from pointsman_sidecar.routing.refusals import LONGEST_OPENING
 
@@ -21,7 +21,8 @@ class SupersededError(Exception):
 class Held(Generic[_Chunk]):
     """One attempt's stream. `release` is called before the first piece goes on to `sink`.
 
-    Where something is found, `stronger` is asked for another answer; it says whether it gave one.
+    Answers in doubt are `checked` first. Where something is found, `stronger` is asked for another answer; it says
+    whether it gave one.
     """
 
     def __init__(
@@ -31,12 +32,14 @@ class Held(Generic[_Chunk]):
         attempt: Attempt,
         sink: Chunks[_Chunk],
         release: Callable[[], Awaitable[None]],
+        checked: Callable[[Attempt, tuple[Answer, ...]], Awaitable[tuple[Answer, ...]]],
         stronger: Callable[[Attempt, Finding], Awaitable[bool]],
     ) -> None:
         self._rule = rule
         self._attempt = attempt
         self._sink = sink
         self._release = release
+        self._checked = checked
         self._stronger = stronger
         self._gathered = Gathered()
         self._kept: list[_Chunk] = []
@@ -82,6 +85,7 @@ class Held(Generic[_Chunk]):
     async def _decide(self) -> None:
         judges = self._rule.confidence_below is not None
         answers = self._gathered.answers(sent=self._attempt.sent, judges=judges)
+        answers = await self._checked(self._attempt, answers)
         self._attempt.confidence = least_confidence(answers)
         self._attempt.sent = b""
         found = finding(self._rule, answers)

@@ -90,6 +90,8 @@ class Attempt:
     unused: str = ""
     # Whether log-probabilities were asked for that the app did not ask for.
     own_logprobs: bool = False
+    # Whether it asks the model if its answer before is right.
+    self_check: bool = False
     # What was sent and what came, while the answer is yet to be looked at.
     sent: bytes = b""
     answer: bytes = b""
@@ -141,8 +143,12 @@ class Progress:
         """The models whose answers are to be paid for, as far as their usage is known: the one that is used, first."""
         if self.usage is None or self.answering is None:
             return []
-        unused = [(each.step.model, each.usage) for each in self.attempts if each.unused and each.usage is not None]
-        return [(self.answering.model, self.usage), *unused]
+        others = [
+            (each.step.model, each.usage)
+            for each in self.attempts
+            if (each.unused or each.self_check) and each.usage is not None
+        ]
+        return [(self.answering.model, self.usage), *others]
 
     def cost(self) -> tuple[Decimal, str] | None:
         """Amount and currency of what the answer costs; None until its usage is known."""
@@ -154,7 +160,7 @@ class Progress:
         return sum(amounts[1:], amounts[0]), currency
 
     def all_usage(self) -> Usage | None:
-        """The tokens of the answer and of those that were not used; None until they are known."""
+        """The tokens of the answer, of those that were not used and of self-checks; None until they are known."""
         return reduce(total, (usage for _, usage in self.spent())) if self.usage is not None else None
 
 
@@ -220,7 +226,9 @@ def _message(progress: Progress, step: Step) -> str:
         dict.fromkeys(
             f"{attempt.step.model.name}: {attempt.message}"
             for attempt in progress.attempts
-            if attempt.outcome not in {Outcome.SUCCEEDED, Outcome.OVERTAKEN} and attempt.message
+            if attempt.outcome not in {Outcome.SUCCEEDED, Outcome.OVERTAKEN}
+            and attempt.message
+            and not attempt.self_check
         )
     )
     return f"{step.message}, which did not answer ({failed})" if failed else step.message
@@ -242,6 +250,7 @@ def _attempt(attempt: Attempt) -> decision_pb2.Attempt:
         hedge=attempt.hedge,
         confidence=attempt.confidence,
         unused=attempt.unused,
+        self_check=attempt.self_check,
         charge=charge,
         usage=_usage(attempt.usage) if attempt.usage is not None else None,
         most=_usage(attempt.most) if attempt.most is not None and charge == decision_pb2.CHARGE_UNKNOWN else None,

@@ -34,6 +34,7 @@ def escalation(snapshot: snapshot_pb2.Snapshot) -> Escalation | None:
         model=said.model,
         complexity_threshold=_share("complexity_threshold", said.complexity_threshold),
         confidence_below=_share("confidence_below", said.confidence_below),
+        self_check_within=_share("self_check_within", said.self_check_within),
         on=frozenset(_FAULTS[fault] for fault in said.on),
         daily_limit=said.daily_limit,
         when_streaming=_WHEN_STREAMING[said.when_streaming],

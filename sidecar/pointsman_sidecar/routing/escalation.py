@@ -88,6 +88,20 @@ def finding(rule: Escalation, answers: Sequence[Answer]) -> Finding | None:
     return None
 
 
+def doubtful(rule: Escalation, answers: Sequence[Answer]) -> Answer | None:
+    """The answer that the model itself is to be asked about; None where there is no need.
+
+    It is the one that can least be trusted, where it is trusted enough, but only just: what is found wanting anyway is
+    not asked about, nor what is well above the bar.
+    """
+    bar, within = rule.confidence_below, rule.self_check_within
+    if bar is None or within is None or finding(rule, answers) is not None:
+        return None
+    judged = [(each.confidence, each) for each in answers if each.confidence is not None]
+    confidence, answer = min(judged, key=lambda pair: pair[0], default=(1.0, None))
+    return answer if confidence <= bar + within else None
+
+
 def least_confidence(answers: Sequence[Answer]) -> float | None:
     """How far the answers can be trusted, by the one that can least; None where none was judged."""
     return min((each.confidence for each in answers if each.confidence is not None), default=None)

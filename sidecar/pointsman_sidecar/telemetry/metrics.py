@@ -75,6 +75,13 @@ class Metrics:
             ["policy", "cause", "result"],
             registry=self.registry,
         )
+        self.self_checks = Counter(
+            "pointsman_self_checks",
+            "Calls that ask a model whether its own answer is right, by what it says: confirmed, doubted, or silent "
+            "where it says neither or does not answer.",
+            ["policy", "model", "result"],
+            registry=self.registry,
+        )
         self.complexity = Histogram(
             "pointsman_complexity_score",
             "How complex requests are, of those whose policy asks for it.",

@@ -32,6 +32,7 @@ _OK = "OK"
 _CANCELLED = "CANCELLED"
 _INTERNAL = "INTERNAL"
 _MOST_SERIES = 1024
+_EVEN = 0.5
 _MOST_ENDPOINTS = 64
 
 
@@ -50,6 +51,7 @@ class _Series:
         self.retries: Callable[..., Counter] = _remembered(metrics.retries)
         self.hedges: Callable[..., Counter] = _remembered(metrics.hedges)
         self.escalations: Callable[..., Counter] = _remembered(metrics.escalations)
+        self.self_checks: Callable[..., Counter] = _remembered(metrics.self_checks)
         self.complexity: Callable[..., Histogram] = _remembered(metrics.complexity)
         self.circuit_state: Callable[..., Gauge] = _remembered(metrics.circuit_state)
         self.circuit_openings: Callable[..., Counter] = _remembered(metrics.circuit_openings)
@@ -146,6 +148,8 @@ class Observation:
                 span.attributes[conventions.RETRY] = attempt.retry
             if attempt.hedge:
                 span.attributes[conventions.HEDGE] = True
+            if attempt.self_check:
+                span.attributes[conventions.SELF_CHECK] = True
         return SeenAttempt(attempt, policy=self._policy, spans=self._spans, span=span, series=self._series)
 
     def retry(self, model: Model, *, granted: bool) -> None:
@@ -164,6 +168,11 @@ class Observation:
     def escalation(self, cause: Reason, *, result: str) -> None:
         """See an answer that asks for a stronger model, and what came of that."""
         self._series.escalations(self._policy, cause.name.lower(), result).inc()
+
+    def self_check(self, model: Model, said: float | None) -> None:
+        """See what a model says of its own answer."""
+        result = "silent" if said is None else "confirmed" if said >= _EVEN else "doubted"
+        self._series.self_checks(self._policy, model.name, result).inc()
 
     def queue(self, waiting: int) -> None:
         """See how many wait."""

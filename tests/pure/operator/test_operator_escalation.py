@@ -62,6 +62,16 @@ def test_a_sidecar_reads_what_the_policy_says() -> None:
     )
 
 
+def test_a_sidecar_reads_how_far_above_the_bar_answers_are_checked() -> None:
+    result = compiled(confidence={"below": "0.7", "selfCheck": {"within": "0.15"}})
+    assert isinstance(result, Compiled)
+
+    read = read_snapshot(control_pb2.SnapshotUpdate(contract_version=1, snapshot=result.snapshot)).escalation
+
+    assert read is not None
+    assert (read.confidence_below, read.self_check_within) == (0.7, 0.15)
+
+
 def test_the_order_of_faults_makes_no_other_snapshot() -> None:
     one, other = compiled(onAnswer=["Refusal", "Truncation"]), compiled(onAnswer=["Truncation", "Refusal"])
 
