@@ -94,4 +94,4 @@ async def running_sidecar(
             logged=logged.entries,
         )
     internal = [line for line in logged.entries if line["event"] == "internal error"]
-    assert not internal, internal[0].get("exception")
+    assert not internal, internal[0].get("stack")

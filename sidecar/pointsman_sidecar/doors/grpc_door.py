@@ -117,7 +117,7 @@ class _EventSink:
     """Writes a stream's events to a call."""
 
     def __init__(self, context: _Context) -> None:
-        self._write = context.write
+        self._context = context
 
     async def started(self, decision: decision_pb2.Decision) -> None:
         await self._write(completions_pb2.CompleteStreamResponse(started=decision))
@@ -127,6 +127,13 @@ class _EventSink:
 
     async def finished(self, decision: decision_pb2.Decision) -> None:
         await self._write(completions_pb2.CompleteStreamResponse(finished=decision))
+
+    async def _write(self, event: completions_pb2.CompleteStreamResponse) -> None:
+        try:
+            await self._context.write(event)
+        except grpc.aio.InternalError as error:
+            # The caller has gone. A write that waited says so before gRPC cancels the call.
+            raise asyncio.CancelledError from error
 
 
 @asynccontextmanager
