@@ -122,7 +122,7 @@ class Completions:
         Raises:
             CompletionError: nothing would be; it says why.
         """
-        progress, features = self._decided(form, headers)
+        progress, features = self._decided(form, headers, explains=True)
         try:
             self._paying.degrade(progress, features)
         except PlanError as error:
@@ -199,7 +199,7 @@ class Completions:
                     decision=decision(progress),
                 ) from error
 
-    def _decided(self, form: Form[Any, Any], headers: Headers) -> tuple[Progress, Features]:
+    def _decided(self, form: Form[Any, Any], headers: Headers, *, explains: bool = False) -> tuple[Progress, Features]:
         return decide(
             form,
             in_force=self._in_force,
@@ -208,6 +208,7 @@ class Completions:
             surroundings=Surroundings(now=self._now(), headers=headers),
             paces=self._paces,
             hindrance=self._paying.limit_hindrance,
+            explains=explains,
         )
 
     def _paces(self, policy: Policy) -> Mapping[str, float]:

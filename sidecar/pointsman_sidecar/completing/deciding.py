@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from pointsman_sidecar.completing.failures import malformed, unplannable
@@ -14,7 +15,7 @@ from pointsman_sidecar.control.in_force import InForce
 from pointsman_sidecar.routing.facts import Surroundings
 from pointsman_sidecar.routing.features import Features
 from pointsman_sidecar.routing.plan import Complexity, Ejected, PlanError, plan
-from pointsman_sidecar.routing.policy import Feature, Policy
+from pointsman_sidecar.routing.policy import Policy
 
 
 def decide(
@@ -26,11 +27,12 @@ def decide(
     surroundings: Surroundings,
     paces: Callable[[Policy], Mapping[str, float]],
     hindrance: Callable[[Policy], str],
+    explains: bool = False,
 ) -> tuple[Progress, Features]:
     """Check the request, measure it, and plan it under the policy in force and with the models that are well.
 
     `hindrance` says why budgets leave no room for the stronger model, in a sentence's end; it is asked where a complex
-    request would go there.
+    request would go there. Who `explains` is told how complex a request is that a route decides, too.
 
     Raises:
         CompletionError: it is malformed, no policy is in force, or the policy has no model for it.
@@ -42,7 +44,7 @@ def decide(
     policy = policy_of(in_force)
     request_id = new_id()
     try:
-        complexity = _complexity(form, policy, features, hindrance)
+        scored = partial(_complexity, form, policy, hindrance)
         planned = plan(
             policy,
             features,
@@ -50,21 +52,18 @@ def decide(
             ejected=ejected(policy),
             surroundings=surroundings,
             paces=paces(policy),
-            complexity=complexity,
+            complexity=scored,
         )
     except PlanError as error:
         raise unplannable(error) from error
+    complexity = scored() if explains and planned.route else planned.complexity
     return Progress(id=request_id, policy=policy, plan=planned, complexity=complexity), features
 
 
-def _complexity(
-    form: Form[Any, Any], policy: Policy, features: Features, hindrance: Callable[[Policy], str]
-) -> Complexity | None:
-    """How complex the request is, where that can change its model. Scored once, and only where the policy asks."""
+def _complexity(form: Form[Any, Any], policy: Policy, hindrance: Callable[[Policy], str]) -> Complexity | None:
+    """How complex the request is, where the policy asks. Scoring takes longer than all else here."""
     rule = policy.escalation
-    if rule is None or rule.complexity_threshold is None or features.request_bytes > policy.max_request_bytes:
-        return None
-    if Feature.EMBEDDINGS in features.needs or (features.model and policy.allow_pinning):
+    if rule is None or rule.complexity_threshold is None:
         return None
     scored = Complexity(score=Scorer.load().score(form.prompt()), threshold=rule.complexity_threshold)
     return replace(scored, hindrance=hindrance(policy)) if scored.is_high else scored

@@ -112,6 +112,10 @@ class Complexity:
         return self.score >= self.threshold
 
 
+def _nobody_asks() -> Complexity | None:
+    return None
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Trial:
     """A route that was tried on the request."""
@@ -137,7 +141,7 @@ class Plan:
 
     In a `panic`, every model that could serve the request is ejected, and the least bad is tried all the same. One that
     is `alone` is joined by no model that was not named for it; one that is `protected` is made less of by no budget.
-    `failed` are the routes whose expression came to no verdict.
+    `failed` are the routes whose expression came to no verdict. `complexity` is None where it was not looked at.
     """
 
     steps: tuple[Step, ...]
@@ -149,6 +153,7 @@ class Plan:
     risk: Risk = NO_RISK
     failed: tuple[str, ...] = ()
     protected: bool = False
+    complexity: Complexity | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -161,6 +166,7 @@ class _Choice:
     # A pinned model stands alone: who names a model does not want another. So do those of a protected route.
     alone: bool = False
     protected: bool = False
+    complexity: Complexity | None = None
 
 
 def plan(
@@ -171,13 +177,14 @@ def plan(
     ejected: Mapping[str, Ejected] = _NONE_EJECTED,
     surroundings: Surroundings = NOWHERE,
     paces: Mapping[str, float] = _NO_PACES,
-    complexity: Complexity | None = None,
+    complexity: Callable[[], Complexity | None] = _nobody_asks,
 ) -> Plan:
     """Decide. `request_id` is what a split draws by where the request names no user or session.
 
     `ejected` are the models that are not to be called now, by name. They are passed over, unless there is no other.
-    `paces` are the seconds in which half of a model's answers begin, by name, as far as they are known. `complexity` is
-    None where nobody asks for it; of a request that a route matches, or that names its model, it says nothing.
+    `paces` are the seconds in which half of a model's answers begin, by name, as far as they are known. `complexity`
+    tells how complex the request is, None where nobody asks for it. It takes a while, so it is called once at most, and
+    not where a route matches or the request names its model: there it would say nothing.
 
     Raises:
         PlanError: the request cannot be served under this policy; one of its subclasses says which case.
@@ -219,6 +226,7 @@ def plan(
         risk=NO_RISK if Feature.EMBEDDINGS in features.needs else facts.risk,
         failed=tuple(trial.route for trial in trials if trial.match.failed) if facts.has_verdicts else (),
         protected=choice.protected,
+        complexity=choice.complexity,
     )
 
 
@@ -288,14 +296,14 @@ def _of(policy: Policy, choice: _Choice) -> str:
 
 
 def _chosen(
-    policy: Policy, facts: Facts, request_id: str, trials: list[Trial], complexity: Complexity | None
+    policy: Policy, facts: Facts, request_id: str, trials: list[Trial], complexity: Callable[[], Complexity | None]
 ) -> _Choice:
     features = facts.features
     if Feature.EMBEDDINGS in features.needs:
         return _embedding(policy, features)
     if features.model and (policy.allow_pinning or not features.is_wish):
         return _pinned(policy, features)
-    return _routed(policy, facts, request_id, trials) or _unrouted(policy, complexity)
+    return _routed(policy, facts, request_id, trials) or _unrouted(policy, complexity())
 
 
 def _pinned(policy: Policy, features: Features) -> _Choice:
@@ -349,7 +357,13 @@ def _unrouted(policy: Policy, complexity: Complexity | None) -> _Choice:
     why = "no route matched, so the default model answers" if policy.routes else "it is the default model"
     rule = policy.escalation
     if rule is None or complexity is None or not complexity.is_high:
-        return _Choice(model=policy.default_model, reason=Reason.DEFAULT, why=lambda: why, fallbacks=policy.fallbacks)
+        return _Choice(
+            model=policy.default_model,
+            reason=Reason.DEFAULT,
+            why=lambda: why,
+            fallbacks=policy.fallbacks,
+            complexity=complexity,
+        )
     scored = f"the request's complexity is {complexity.score:.2f}, at or above {complexity.threshold:.4g}"
     if complexity.hindrance:
         return _Choice(
@@ -357,6 +371,7 @@ def _unrouted(policy: Policy, complexity: Complexity | None) -> _Choice:
             reason=Reason.DEFAULT,
             why=lambda: f"{why}: {scored}, but {complexity.hindrance}",
             fallbacks=policy.fallbacks,
+            complexity=complexity,
         )
     return _Choice(
         model=rule.model,
@@ -364,6 +379,7 @@ def _unrouted(policy: Policy, complexity: Complexity | None) -> _Choice:
         why=lambda: scored,
         # Whoever would have answered otherwise stands in at the end: to go up makes no request fail.
         fallbacks=(*policy.fallbacks, policy.default_model),
+        complexity=complexity,
     )
 
 

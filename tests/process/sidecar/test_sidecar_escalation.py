@@ -583,9 +583,14 @@ async def test_a_route_that_matches_decides_whatever_the_complexity(stub: StubPr
     sidecar.apply(content)
 
     response = await sidecar.app.Complete(ask(hints=SEVERE))
+    explained = await sidecar.app.Explain(ask(hints=SEVERE))
 
     assert by(response) == MINI
-    assert response.decision.reason == decision_pb2.REASON_ROUTE
+    assert response.decision.reason == explained.decision.reason == decision_pb2.REASON_ROUTE
+    # It need not be scored, so it is not; who asks is told all the same.
+    assert not response.decision.HasField("complexity")
+    assert 0 < explained.decision.complexity.score < 1
+    assert sample(sidecar.metrics.registry, "pointsman_complexity_score_count", policy="shop/support") in {None, 0}
 
 
 async def test_where_the_stronger_model_does_not_answer_a_complex_request_the_default_does(

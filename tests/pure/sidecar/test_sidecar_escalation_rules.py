@@ -10,7 +10,7 @@ from pointsman_sidecar.contract.answers import Gathered, looked_at
 from pointsman_sidecar.contract.json_schemas import mismatch
 from pointsman_sidecar.contract.log_probabilities import without_log_probabilities
 from pointsman_sidecar.routing.escalation import Answer, Ending, concerned, escalated, finding
-from pointsman_sidecar.routing.plan import Complexity, Reason, Step, plan
+from pointsman_sidecar.routing.plan import Complexity, PlanError, Reason, Step, plan
 from pointsman_sidecar.routing.policy import AnswerFault, Escalation, Feature, Policy
 from support.policies import features, model, policy, route
 
@@ -278,7 +278,7 @@ def test_a_complex_request_that_no_route_matched_goes_up_unless_something_hinder
     made_of = cheap_and_dear(fallbacks=("mini",))
     complexity = Complexity(score=score, threshold=threshold, hindrance=hindrance)
 
-    planned = plan(made_of, features(), request_id="r", complexity=complexity)
+    planned = plan(made_of, features(), request_id="r", complexity=lambda: complexity)
 
     goes_up = score >= threshold and not hindrance
     assert [step.model.name for step in planned.steps] == (["flagship", "mini"] if goes_up else ["mini"])
@@ -286,7 +286,7 @@ def test_a_complex_request_that_no_route_matched_goes_up_unless_something_hinder
     if score >= threshold and hindrance:
         assert planned.steps[0].message.endswith(f"but {hindrance}")
     # The same always gives the same.
-    assert planned.steps == plan(made_of, features(), request_id="other", complexity=complexity).steps
+    assert planned.steps == plan(made_of, features(), request_id="other", complexity=lambda: complexity).steps
 
 
 @pytest.mark.parametrize(
@@ -302,16 +302,58 @@ def test_complexity_moves_only_what_the_policy_leaves_to_it(
 ) -> None:
     complexity = Complexity(score=1.0, threshold=0.0)
 
-    planned = plan(made_of, features(**wants), request_id="r", complexity=complexity)  # type: ignore[arg-type]
+    planned = plan(made_of, features(**wants), request_id="r", complexity=lambda: complexity)  # type: ignore[arg-type]
 
     assert planned.steps[0].reason is expected
+
+
+@given(
+    routed=st.booleans(),
+    named=st.sampled_from(["", "mini", "flagship"]),
+    pins=st.booleans(),
+    wish=st.booleans(),
+    embeds=st.booleans(),
+    known=st.none() | st.builds(Complexity, score=scores, threshold=scores, hindrance=st.sampled_from(["", "no"])),
+)
+def test_a_request_is_scored_once_and_only_where_that_can_change_its_model(
+    *, routed: bool, named: str, pins: bool, wish: bool, embeds: bool, known: Complexity | None
+) -> None:
+    made_of = policy(
+        model("mini", features=frozenset(Feature)),
+        model("flagship", costs="10"),
+        routes=(route("all", arms={"mini": 1}),) if routed else (),
+        escalation=EVERYTHING,
+        allow_pinning=pins,
+    )
+    wants = features(model=named, is_wish=wish, needs=frozenset({Feature.EMBEDDINGS} if embeds else ()))
+    asked: list[Complexity | None] = []
+
+    def scored() -> Complexity | None:
+        asked.append(known)
+        return known
+
+    try:
+        planned = plan(made_of, wants, request_id="r", complexity=scored)
+    except PlanError:
+        # It is refused whatever its score.
+        assert not asked
+        return
+
+    assert len(asked) <= 1
+    assert planned.complexity is (known if asked else None)
+    decided = {
+        plan(made_of, wants, request_id="r", complexity=lambda: each).steps  # noqa: B023 - called at once
+        for each in (None, Complexity(score=1, threshold=0), Complexity(score=0, threshold=1))
+    }
+    # Scored exactly where one score and another make a difference; and nothing else of the plan hangs on it.
+    assert bool(asked) is (len(decided) > 1)
 
 
 def test_where_the_stronger_model_cannot_serve_a_complex_request_the_default_does_and_says_why() -> None:
     made_of = policy(model("mini"), model("flagship", costs="10", features=frozenset()), escalation=EVERYTHING)
     wants = features(needs=frozenset({Feature.TOOLS}))
 
-    planned = plan(made_of, wants, request_id="r", complexity=Complexity(score=0.9, threshold=0.8))
+    planned = plan(made_of, wants, request_id="r", complexity=lambda: Complexity(score=0.9, threshold=0.8))
 
     assert [(step.model.name, step.reason) for step in planned.steps] == [("mini", Reason.CAPABILITY)]
     assert "flagship was chosen (the request's complexity is 0.90, at or above 0.8)" in planned.steps[0].message
