@@ -87,30 +87,38 @@ bench-peers: $(VENV)/.installed ## The same beside LiteLLM, Portkey and TensorZe
 DATA ?=
 NEEDS_DATA = $(if $(DATA),,$(error name the folder with the recorded results: make $@ DATA=folder))
 
+MODELS := OMP_NUM_THREADS=1 PYTHONPATH=training:bench/eval $(BIN)/python
+
 .PHONY: eval
-eval: $(VENV)/.installed ## Measure the complexity score and the judge on recorded results of two models (2 minutes; DATA=folder).
+eval: $(VENV)/.installed ## Measure the complexity score and the judge on recorded results of two models (3 minutes; DATA=folder).
 	$(NEEDS_DATA)
-	@OMP_NUM_THREADS=1 PYTHONPATH=bench/eval $(BIN)/python -m training.evaluate $(DATA) $(ARGS)
-	@OMP_NUM_THREADS=1 PYTHONPATH=training $(BIN)/python -m confidence.evaluate $(DATA)
+	@$(MODELS) -m evaluating.complexity $(DATA) $(ARGS)
+	@$(MODELS) -m evaluating.confidence $(DATA)
+	@$(MODELS) -m evaluating.savings $(DATA)
 
 .PHONY: eval-judge
 eval-judge: $(VENV)/.installed ## The same of the judge alone (DATA=folder).
 	$(NEEDS_DATA)
-	@OMP_NUM_THREADS=1 PYTHONPATH=training $(BIN)/python -m confidence.evaluate $(DATA)
+	@$(MODELS) -m evaluating.confidence $(DATA)
+
+.PHONY: eval-savings
+eval-savings: $(VENV)/.installed ## What both would save: replay recorded questions by each way to choose (1 minute; DATA=folder).
+	$(NEEDS_DATA)
+	@$(MODELS) -m evaluating.savings $(DATA)
 
 .PHONY: eval-speed
 eval-speed: $(VENV)/.installed ## Measure what the complexity score costs in time and memory, hostile texts included.
-	@PYTHONPATH=bench/eval $(BIN)/python -m training.speed
+	@$(MODELS) -m evaluating.speed
 
 .PHONY: train
 train: $(VENV)/.installed ## Train the complexity model anew (half a minute; DATA=folder): the same data, the same bytes.
 	$(NEEDS_DATA)
-	@OMP_NUM_THREADS=1 PYTHONPATH=bench/eval $(BIN)/python -m training $(DATA) $(ARGS)
+	@$(MODELS) -m complexity $(DATA) $(ARGS)
 
 .PHONY: train-judge
 train-judge: $(VENV)/.installed ## Train the judge of answers anew (DATA=folder).
 	$(NEEDS_DATA)
-	@OMP_NUM_THREADS=1 PYTHONPATH=training $(BIN)/python -m confidence.train $(DATA)
+	@$(MODELS) -m confidence $(DATA)
 
 .PHONY: fuzz
 fuzz: $(VENV)/.installed ## Send 100,000 hostile requests through both doors of a sidecar (10 minutes; ARGS='--cases 2000 --seed 1').

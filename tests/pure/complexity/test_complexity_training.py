@@ -5,12 +5,12 @@ import random
 import numpy as np
 import pytest
 
+from complexity.fitting import folds, model, unseen
+from complexity.sets import Row
+from complexity.sparse import Dense, ridge
+from complexity.table import Table, table
+from evaluating import crossing
 from pointsman_sidecar.complexity.model import dump
-from training import crossing, replay
-from training.fitting import folds, model, unseen
-from training.sets import Row
-from training.sparse import Dense, ridge
-from training.table import Table, table
 
 _SOURCES = ("routellm_gsm8k_dev", "ulab_llmrouter")
 _EASY, _HARD = ("apple", "river", "window", "garden"), ("tensor", "quorum", "isotope", "lattice")
@@ -82,16 +82,3 @@ def test_what_is_learnt_does_not_depend_on_the_levels_of_groups() -> None:
 
     assert found[0] == pytest.approx(found[1], abs=1e-4)
     assert found[0] == pytest.approx([1, -2, 0.5], abs=1e-3)
-
-
-def test_a_replay_adds_up(rows: list[Row]) -> None:
-    cheap, flagship, *_ = [replay.played(rows, each) for each in replay.strategies(rows, [0.0] * len(rows))]
-    half = replay.by_score([float(at) for at in range(len(rows))], 0.5)
-    both = replay.played(rows, replay.Strategy("both", half, twice=half))
-
-    assert (cheap.share, flagship.share) == (0, 1)
-    assert flagship.right == 1
-    assert flagship.cost == pytest.approx(cheap.cost * 2.5 / 0.15)
-    assert sum(half) == len(rows) // 2
-    assert all(half[len(rows) // 2 :])
-    assert both.cost > replay.played(rows, replay.Strategy("one", half)).cost

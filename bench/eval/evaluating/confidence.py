@@ -4,8 +4,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from confidence import fitting, measures, samples
+from confidence import fitting, samples
 from confidence.samples import FOLDS, SETS, Sample
+from evaluating import judging, measures
 from pointsman.quality import RANDOM, Interval
 from pointsman_sidecar.confidence.calibration import Labelled, fit
 from pointsman_sidecar.confidence.reliability import Bin, ece, table
@@ -16,15 +17,6 @@ _FORM = frozenset({
     "length", "length_to_prompt", "unbalanced", "corrections",
 })  # fmt: skip
 _BINS, _LEAST = 5, (100, 50)
-
-
-def cross_validated(labelled: Sequence[Sample], source: str, learned: Sequence[str]) -> list[float]:
-    """A confidence for each answer of a set, by models that saw neither it nor its question in any set."""
-    found: dict[str, float] = {}
-    for fold in range(FOLDS):
-        model = fitting.fit([each for each in labelled if each.fold != fold], learned)
-        found |= {each.id: model.value(each.seen) for each in samples.of(labelled, source) if each.fold == fold}
-    return [found[each.id] for each in samples.of(labelled, source)]
 
 
 def main() -> None:
@@ -50,10 +42,15 @@ def main() -> None:
         lengths = [float(each.prompt_length) for each in own]
         _row("length of the prompt", measures.quality(lengths, gains), measures.auc([-each for each in lengths], right))
         for kind, learned in kinds.items():
-            trusted = cross_validated(labelled, source, learned)
+            trusted = _trusted(labelled, own, learned)
             doubts = [1 - each for each in trusted]
             _row(kind, measures.quality(doubts, gains), measures.auc(trusted, right))
-        _calibration(own, cross_validated(labelled, source, everything))
+        _calibration(own, _trusted(labelled, own, everything))
+
+
+def _trusted(labelled: Sequence[Sample], own: Sequence[Sample], learned: Sequence[str]) -> list[float]:
+    found = judging.judged(labelled, learned, range(FOLDS))
+    return [found[each.source, each.id] for each in own]
 
 
 def _calibration(own: Sequence[Sample], trusted: Sequence[float]) -> None:

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from complexity.sets import TRAINED
+from complexity.sparse import Dense, Floats, Whole, ridge
+from complexity.table import Ranks, Table, Vocabulary, ranks, vocabulary
 from pointsman_sidecar.complexity.measures import Kind
 from pointsman_sidecar.complexity.model import RARITY_STEPS, Head, Model
-from training.sets import TRAINED
-from training.sparse import Dense, Floats, Whole, ridge
-from training.table import Ranks, Table, Vocabulary, ranks, vocabulary
 
 FOLDS = 5
 _WORDS_PENALTY = 20.0

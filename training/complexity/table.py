@@ -6,9 +6,9 @@ from statistics import NormalDist
 
 import numpy as np
 
+from complexity.sets import TRAINED, Row
+from complexity.sparse import Floats, Sparse, Whole
 from pointsman_sidecar.complexity.measures import measure
-from training.sets import TRAINED, Row
-from training.sparse import Floats, Sparse, Whole
 
 _KNOTS = 33
 _OUTERMOST = 0.03

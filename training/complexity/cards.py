@@ -5,7 +5,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 
-from training.sets import TRAINED, Row
+from complexity.sets import TRAINED, Row
 
 _LICENCES = {
     "routellm": "lm-sys/RouteLLM, Apache-2.0; questions of MMLU and GSM8K, MIT",

@@ -4,13 +4,13 @@ import argparse
 import sys
 from pathlib import Path
 
+from complexity.cards import card
+from complexity.fitting import model
+from complexity.sets import NoDataError, read_all
+from complexity.table import table
 from pointsman_sidecar.complexity.model import dump
-from training.cards import card
-from training.fitting import model
-from training.sets import NoDataError, read_all
-from training.table import table
 
-_PACKAGE = Path(__file__).resolve().parents[3] / "sidecar" / "pointsman_sidecar" / "complexity"
+_PACKAGE = Path(__file__).resolve().parents[2] / "sidecar" / "pointsman_sidecar" / "complexity"
 
 
 def main() -> int:

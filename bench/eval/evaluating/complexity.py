@@ -1,4 +1,4 @@
-"""`make eval`: how well the complexity score picks, on questions not learnt from, and what it would save."""
+"""`make eval`: how well the complexity score picks, on questions not learnt from."""
 
 import argparse
 import random
@@ -10,16 +10,13 @@ from statistics import fmean
 from rich.console import Console
 from rich.table import Table as Shown
 
-from pointsman.drawing import Series, picture
+from complexity.sets import TRAINED, NoDataError, Row, read_all
+from complexity.table import table
+from evaluating import crossing
 from pointsman.quality import RANDOM, Ordered, Quality, interval, resampled
-from training import crossing, replay
-from training.sets import TRAINED, NoDataError, Row, read_all
-from training.table import table
 
-_ROOT = Path(__file__).resolve().parents[3]
 _MARKED = ("routellm_mmlu_dev", "routellm_gsm8k_dev", "mmlupro_dev")
 _WAYS = ("five folds", "other sets alone")
-_SWEEP = 40
 
 
 def main() -> int:
@@ -27,7 +24,6 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make eval", description=__doc__)
     parser.add_argument("data", type=Path, help="the folder with the recorded results and their DATA.md")
     parser.add_argument("--draws", type=int, default=500, help="how often to draw anew, for the intervals")
-    parser.add_argument("--plot", type=Path, default=_ROOT / "docs" / "complexity.svg", help="where to draw the replay")
     given = parser.parse_args()
     # As wide as the table is, be it in a file.
     console = Console(highlight=False, width=150)
@@ -39,7 +35,6 @@ def main() -> int:
     measured = table(rows)
     scores = dict(zip(_WAYS, (crossing.within(measured).tolist(), crossing.across(measured).tolist()), strict=True))
     _qualities(rows, scores, draws=given.draws, console=console)
-    _replay(rows, scores[_WAYS[0]], given.plot, console)
     return 0
 
 
@@ -95,41 +90,6 @@ def _span(values: Sequence[float], digits: int, *, part: float = 0.95) -> str:
         return ""
     found = interval(values, part=part)
     return f"\\[{found.low:.{digits}f}, {found.high:.{digits}f}]"
-
-
-def _replay(rows: Sequence[Row], scores: Sequence[float], plot: Path, console: Console) -> None:
-    outcomes = [replay.played(rows, each) for each in replay.strategies(rows, scores)]
-    cheap, flagship = outcomes[:2]
-    console.print(f"\nReplay of {len(rows):,} questions of all sets, scored by the other folds")
-    shown = Shown("WAY", "SHARE UP", "RIGHT", "LOST", "$ FOR 1,000", "CUT", "$ FOR A POINT MORE", box=None)
-    for each in outcomes:
-        gained = 100 * (each.right - cheap.right)
-        shown.add_row(
-            each.name,
-            f"{each.share:.1%}",
-            f"{each.right:.2%}",
-            f"{100 * (flagship.right - each.right):.2f} points",
-            f"{each.cost:.3f}",
-            f"{1 - each.cost / flagship.cost:.1%}",
-            f"{(each.cost - cheap.cost) / gained:.3f}" if gained > 0 else "-",
-        )
-    console.print(shown)
-    sweep = [
-        replay.played(rows, replay.Strategy("", replay.by_score(scores, step / _SWEEP))) for step in range(_SWEEP + 1)
-    ]
-    series = [
-        Series("complexity", [(each.cost, 100 * each.right) for each in sweep]),
-        Series("at random", [(each.cost, 100 * each.right) for each in (cheap, flagship)]),
-        *(Series(each.name, [(each.cost, 100 * each.right)]) for each in outcomes[:3]),
-    ]
-    drawn = picture(
-        series,
-        title=f"{len(rows):,} recorded questions: what was right, and what it cost",
-        across="dollars for 1,000 questions",
-        up="right, in percent",
-    )
-    plot.write_text(drawn, encoding="utf-8")
-    console.print(f"Drawn to {plot}")
 
 
 if __name__ == "__main__":

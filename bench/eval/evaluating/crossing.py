@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from training.fitting import cross_fitted, folds, unseen, worth
-from training.sparse import Floats, Whole
-from training.table import Table
+from complexity.fitting import cross_fitted, folds, unseen, worth
+from complexity.sparse import Floats, Whole
+from complexity.table import Table
 
 
 def within(some: Table) -> Floats:
