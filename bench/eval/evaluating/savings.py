@@ -87,7 +87,7 @@ def _questions(rows: Sequence[Row], folder: Path) -> list[Question]:
 
 
 def _places(rows: Sequence[Row], scores: Sequence[float]) -> list[float]:
-    """Where each score stands among all, from 0 to 1, as the shipped model says it: each set by the root of its size."""
+    """Where each score stands among all, as the shipped model has it: each set by the root of its size."""
     sizes = Counter(row.source for row in rows)
     weights = [sizes[row.source] ** -0.5 for row in rows]
     found, below, total = [0.0] * len(rows), 0.0, sum(weights)
