@@ -76,8 +76,8 @@ bench-ledger: $(VENV)/.installed ## Measure what budgets cost a request, and how
 	@PYTHONPATH=tests:bench/shared:bench/ledger $(BIN)/python -m granting $(ARGS)
 
 .PHONY: drill-ledger
-drill-ledger: $(VENV)/.installed ## 50 sidecars spend one budget from each store, and processes are killed meanwhile (3 minutes).
-	@$(BIN)/python -m pytest -s tests/process/drills tests/cluster/test_ledger_drill.py
+drill-ledger: $(VENV)/.installed ## 50 sidecars, each a whole process, spend one budget from each store, and processes are killed meanwhile (4 minutes).
+	@POINTSMAN_DRILL_SIDECARS=$(or $(SIDECARS),50) $(BIN)/python -m pytest -s tests/process/drills tests/cluster/test_ledger_drill.py
 
 .PHONY: bench-peers
 bench-peers: $(VENV)/.installed ## The same beside LiteLLM, Portkey and TensorZero, installed into the cache (6 minutes; needs Node).

@@ -36,8 +36,8 @@ class Operators:
                 operator.process.stop()
 
     def start(self, name: str, *options: str) -> Operator:
-        """One more replica, of this name."""
-        address = f"127.0.0.1:{free_ports(1)[0]}"
+        """One more replica, of this name; one that was killed comes back at its address."""
+        address = self.running[name].address if name in self.running else f"127.0.0.1:{free_ports(1)[0]}"
         token = self.folder / f"{name}.token"
         token.write_text(self._token(name))
         told = (

@@ -1,4 +1,4 @@
-"""50 sidecars spend one budget from the cluster's own ledger; they are killed meanwhile, and so is who keeps it."""
+"""Whole sidecars spend one budget from the cluster's own ledger; they are killed meanwhile, and so is who keeps it."""
 
 import asyncio
 import json
@@ -11,9 +11,40 @@ from cluster.harness.cluster import Cluster
 from cluster.operators import NAME, create_pod
 from cluster.replicas import Operators
 from support.drills.driving import drill, pods_named, report
+from support.drills.pods import LIMIT, SECONDS, SIDECARS, pods, under_fire
 
-LIMIT = 60_000
-BOUND = 60
+SECRET = """
+apiVersion: v1
+kind: Secret
+metadata: {name: openai}
+stringData: {api-key: k}
+"""
+PROVIDER = """
+apiVersion: pointsman.dev/v1alpha1
+kind: ModelProvider
+metadata: {{name: {name}}}
+spec:
+  baseURL: {url}
+  auth: [{{secretKeyRef: {{name: openai, key: api-key}}}}]
+  allowedNamespaces: {{from: All}}
+  models:
+  - {{name: gpt-4o-mini, price: {{currency: USD, input: "0.15", output: "0.60"}}, contextWindow: 128000,
+     maxOutputTokens: 16384}}
+"""
+OF_THE_SHOP = """
+apiVersion: pointsman.dev/v1alpha1
+kind: ModelRoutingPolicy
+metadata: {{name: support}}
+spec:
+  models: [{{name: mini, providerRef: {{name: {provider}}}, model: gpt-4o-mini}}]
+  defaultModel: mini
+---
+apiVersion: pointsman.dev/v1alpha1
+kind: TokenQuota
+metadata: {{name: month}}
+spec: {{scope: Namespace, window: Month, limit: {{tokens: {limit}}}}}
+"""
+REPLICAS = ("first", "second")
 
 
 @pytest.fixture
@@ -22,6 +53,16 @@ def operators(cluster: Cluster, crds: None, tmp_path: Path) -> Iterator[Operator
     del crds
     with Operators.none_yet(cluster, tmp_path) as made:
         yield made
+
+
+def shop_of(cluster: Cluster, operators: Operators, *, provider_url: str) -> str:
+    """A namespace with a policy, a provider that it may use, and a budget."""
+    shop, provider = cluster.namespace("shop"), cluster.unique("openai")
+    cluster.delete_at_end(f"modelprovider/{provider}")
+    cluster.apply(SECRET, namespace=operators.namespace)
+    cluster.apply(PROVIDER.format(name=provider, url=provider_url))
+    cluster.apply(OF_THE_SHOP.format(provider=provider, limit=LIMIT), namespace=shop)
+    return shop
 
 
 def tokens_of(cluster: Cluster, namespace: str, pods: list[str], *, folder: Path) -> None:
@@ -37,40 +78,48 @@ def tokens_of(cluster: Cluster, namespace: str, pods: list[str], *, folder: Path
         (folder / pod).write_text(type(account)(cluster=cluster, namespace=namespace, name=pod).token())
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(SECONDS + 60)
 async def test_nothing_is_overspent_though_sidecars_and_the_leases_holder_are_killed(
     operators: Operators, cluster: Cluster, tmp_path: Path
 ) -> None:
-    shop = cluster.namespace("shop")
-    head = {"apiVersion": "pointsman.dev/v1alpha1", "kind": "TokenQuota", "metadata": {"name": "month"}}
-    spec = {"scope": "Namespace", "window": "Month", "limit": {"tokens": LIMIT}}
-    cluster.apply(json.dumps({**head, "spec": spec}), namespace=shop)
-    for name in ("first", "second"):
-        operators.start(name)
-    holder = operators.wait_for_holder("first", "second")
-    groups = [pods_named(f"fleet{at}", 17) for at in range(3)]
-    tokens_of(cluster, shop, [pod for group in groups for pod in group], folder=tmp_path / "tokens")
-    ca = tmp_path / "ca.crt"
-    ca.write_bytes(operators.running[holder].ca())
+    names, tokens, ca = pods_named("pod", SIDECARS), tmp_path / "tokens", tmp_path / "ca.crt"
+    async with asyncio.timeout(SECONDS), drill(tmp_path) as running:
+        shop = shop_of(cluster, operators, provider_url=running.provider)
+        for name in REPLICAS:
+            operators.start(name)
+        holder = operators.wait_for_holder(*REPLICAS)
+        tokens_of(cluster, shop, names, folder=tokens)
+        ca.write_bytes(operators.running[holder].ca())
 
-    async with asyncio.timeout(90), drill(tmp_path) as running:
-        takes = await running.each_call_takes()
-        options = ["--bound", str(BOUND), "--ca", str(ca), "--name", NAME, "--tokens", str(tmp_path / "tokens")]
-        # As behind a Service: whoever cannot reach one replica is brought to the other.
-        addresses = [operators.running[name].address for name in ("first", "second")]
-        ways = ["ipv4:" + ",".join(each) for each in (addresses, addresses[::-1], addresses)]
-        fleets = [
-            await running.fleet(group, *options, "--operator", way) for group, way in zip(groups, ways, strict=True)
-        ]
-        for share, victim in ((0.2, fleets[0]), (0.6, fleets[1])):
-            await running.until_used(int(LIMIT * share))
-            await victim.kill()
-            await victim.start()
-        await running.until_used(int(LIMIT * 0.7))
-        operators.running[holder].process.kill()
-        await running.until_spent()
-        used = await running.used() - takes
+        def options(pod: str) -> tuple[str, ...]:
+            replica = REPLICAS[names.index(pod) % len(REPLICAS)]
+            return (
+                *("--operator", operators.running[replica].address, "--operator-name", NAME),
+                *("--operator-ca", str(ca), "--token-file", str(tokens / pod)),
+            )
 
-    print(report(store="ConfigMaps", limit=LIMIT, used=used, allowed=0, kills=3))  # noqa: T201
+        sidecars = pods(running, names, options)
+
+        async def holder_is_killed() -> None:
+            """As by kill -9; it comes back while the other takes over."""
+            keeps = operators.holder()
+            operators.running[keeps].process.kill()
+            await asyncio.to_thread(operators.start, keeps)
+
+        await under_fire(
+            sidecars,
+            (
+                (0.15, lambda: sidecars.crash(first=0)),
+                (0.3, holder_is_killed),
+                (0.5, lambda: sidecars.crash(first=SIDECARS // 3)),
+                (0.7, holder_is_killed),
+            ),
+        )
+        used, kills, seconds = await running.used(), sidecars.kills + 2, sidecars.seconds
+
+    line = report(
+        store="ConfigMaps", sidecars=SIDECARS, limit=LIMIT, used=used, allowed=0, kills=kills, seconds=seconds
+    )
+    print(line)  # noqa: T201
     assert used <= LIMIT
     assert used >= 0.8 * LIMIT

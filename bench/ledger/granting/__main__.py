@@ -77,35 +77,26 @@ async def in_redis(rows: Rows, *, seconds: float, folder: Path) -> None:
             await store.close()
 
 
-async def in_the_cluster(cluster: Cluster, rows: Rows, *, quick: bool) -> None:
-    """ConfigMaps on a real API server: how fast they grant, and what 10,000 namespaces write."""
-    namespace = cluster.namespace("pointsman-system")
+async def in_the_cluster(cluster: Cluster, rows: Rows, *, seconds: float) -> None:
+    """ConfigMaps on a real API server: how fast they grant."""
+    namespace = cluster.namespace("pointsman-ledger")
     kubeconfig = cluster.kubeconfig_for("operator", namespace=namespace)
     cluster.apply(rights(namespace=namespace))
     async with Client(Connector(kubeconfig=str(kubeconfig)), secrets_namespace=namespace) as client:
-        registry = CollectorRegistry()
         pace = Pace(clock=time.monotonic)
-        store = OwnLedger(client, namespace=namespace, pace=pace, metrics=StoreMetrics(registry))
+        store = OwnLedger(client, namespace=namespace, pace=pace, metrics=StoreMetrics(CollectorRegistry()))
+        await granting("ConfigMaps", store, seconds=seconds, rows=rows)
 
-        def sums() -> tuple[float, float]:
-            writes = registry.get_sample_value("pointsman_operator_ledger_writes_total", {"result": "written"})
-            size = registry.get_sample_value("pointsman_operator_ledger_written_bytes_total")
-            return writes or 0.0, size or 0.0
 
-        await store.read()
-        namespaces, busy = (200, 20) if quick else (_NAMESPACES, _BUSY)
-        await store.write({account(at): Account(version=1, spent=1_000_000) for at in range(busy, namespaces)})
-        # All blocks are of one age here, so that a grant in each interval is what a busy namespace comes to.
-        interval, seconds = (2.0, 4.0) if quick else (_INTERVAL, _INTERVAL)
-        before, began = sums(), time.monotonic()
-        took = await many(store, busy=busy, interval=interval, seconds=seconds)
-        writes, size = (now - then for now, then in zip(sums(), before, strict=True))
-        elapsed = time.monotonic() - began
-        of = f"{busy:,} busy of {namespaces:,} namespaces"
-        rows.append(row(f"ConfigMaps, {of}: writes", writes / elapsed, "1/s", limit=100.0))
-        rows.append(row(f"ConfigMaps, {of}: bytes", size / elapsed / 1024, "KiB/s", limit=256.0))
-        rows.append(row(f"ConfigMaps, {of}: a grant, p99", percentile(took, 99) * 1000, "ms"))
-        await granting("ConfigMaps, at their end", store, seconds=3.0 if quick else 20.0, rows=rows)
+async def many_quotas(cluster: Cluster, rows: Rows, *, quick: bool, folder: Path, console: Console) -> list[Point]:
+    """What 10,000 namespaces write, and with how many of them busy the cluster's own ledger is at its end."""
+    cluster.install_crds(_ROOT / "crds")
+    async with connected(cluster.kubeconfig) as api:
+        bench = Busy(
+            cluster=cluster, api=api, folder=folder, sizes=QUICK if quick else FULL, console=console, rows=rows
+        )
+        await bench.run()
+    return bench.points
 
 
 def write_docs(rows: Rows, facts: dict[str, Any], page: Path) -> None:

@@ -12,9 +12,9 @@ from rich.console import Console
 from cluster.harness.binaries import BinariesError, locate, report_on_stderr
 from cluster.harness.choice import Own
 from cluster.harness.processes import ProcessError
+from measuring.api import ApiError, connected
 from measuring.machines import machine
-from scale.api import ApiError, connected
-from scale.operators import ProgramError, allow_files
+from measuring.operators import ProgramError, allow_files
 from scale.phases import Bench
 from scale.report import show, write
 from scale.results import Results

@@ -16,12 +16,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from cluster.harness.cluster import Cluster
+from measuring.api import Api, all_of, collection
+from measuring.operators import Operator, Program, authority, operator, prepared, programs, until
 from measuring.percentiles import percentile
+from measuring.processes import usage
 from pointsman_operator.tls.certificates import make_authority, make_leaf
 from scale import objects
-from scale.api import Api, all_of, collection
-from scale.operators import Operator, Program, authority, operator, prepared, programs, until
-from scale.processes import usage
 from scale.results import Results, spread
 from scale.sizes import Sizes
 
@@ -134,7 +134,7 @@ class Bench:
         key.touch(mode=0o600)
         key.write_bytes(leaf.key)
         options = (f"--certificate={certificate}", f"--key={key}", f"--padding={_SNAPSHOT_BYTES}")
-        async with programs(1, "bare", *options) as (bare,), self._fleet_programs() as fleet:
+        async with programs(1, "scale.bare", *options) as (bare,), self._fleet_programs() as fleet:
             address = (await bare.said()).strip()
             before = usage(bare.pid)
             took = await self._connect(fleet, address=address, ca=ca.certificate.decode())
@@ -266,7 +266,7 @@ class Bench:
             f"--url=https://localhost:{running.webhook_port}/mutate-pods/by-pod?timeout=5s",
             *(f"--ca={ca}", f"--rate={sizes.admissions_per_second}", f"--seconds={sizes.admission_seconds}"),
         )
-        async with programs(1, "admissions", *options) as (program,):
+        async with programs(1, "scale.admissions", *options) as (program,):
             took: list[float] = json.loads(await program.said())
         self.results.series["Admissions"] = took
         self.results.add("Admission, p99", percentile(took, 99), "ms", limit=50, beside=spread(took, unit="ms"))
@@ -274,7 +274,7 @@ class Bench:
 
     @asynccontextmanager
     async def _fleet_programs(self) -> AsyncIterator[Sequence[Program]]:
-        async with programs(self.sizes.fleets, "fleet") as fleet:
+        async with programs(self.sizes.fleets, "scale.fleet") as fleet:
             yield fleet
 
     def _say(self, what: str) -> None:

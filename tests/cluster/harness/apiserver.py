@@ -64,6 +64,12 @@ class ApiServer:
         finally:
             self._apiserver = self._start_apiserver()
 
+    @property
+    def pids(self) -> dict[str, int]:
+        """The processes that run now, by the names of their programs."""
+        running = {"etcd": self._etcd, "kube-apiserver": self._apiserver}
+        return {name: process.pid for name, process in running.items() if process is not None}
+
     def stop(self) -> None:
         """Stop both, the API server first, and remove their data."""
         for process in (self._apiserver, self._etcd):

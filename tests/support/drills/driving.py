@@ -11,12 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-import grpc
 
-from pointsman_api.v1 import completions_pb2_grpc
-from support.completions import ask
 from support.drills.fleet import CALL
-from support.sidecar_processes import running_process
 
 _STARTS_WITHIN = 30.0
 _BETWEEN_LOOKS = 0.05
@@ -65,6 +61,11 @@ class Killable:
             await self.process.wait()
             self.kills += 1
 
+    async def again(self) -> None:
+        """Kill it, and start it anew on what it had written."""
+        await self.kill()
+        await self.start()
+
 
 @dataclass(kw_only=True)
 class Drill:
@@ -102,7 +103,9 @@ class Drill:
     @property
     def have_ended(self) -> bool:
         """Whether all fleets have spent what there was."""
-        return all(each.process is not None and each.process.returncode is not None for each in self.fleets)
+        return bool(self.fleets) and all(
+            each.process is not None and each.process.returncode is not None for each in self.fleets
+        )
 
     async def fleet(self, pods: list[str], *options: str) -> Killable:
         """Several pods in one process, which begin to spend."""
@@ -144,54 +147,16 @@ async def drill(folder: Path) -> AsyncIterator[Drill]:
                 await each.kill()
 
 
-async def whole_sidecar(
-    operator: str, pod: str, *, state: Path, killed: asyncio.Event | None = None, arguments: tuple[str, ...] = ()
-) -> int:
-    """A whole sidecar with an app at its door, which spends all there is; killed and begun anew when told."""
-    kills = 0
-    while True:
-        async with (
-            running_process(
-                operator=operator, arguments=("--pod", pod, "--state-dir", str(state), "--grace", "5", *arguments)
-            ) as process,
-            grpc.aio.insecure_channel(process.address) as channel,
-        ):
-            spending = asyncio.create_task(_spend(completions_pb2_grpc.CompletionsStub(channel)))
-            dies = killed if killed is not None and not kills else asyncio.Event()
-            dying = asyncio.create_task(dies.wait())
-            await asyncio.wait({spending, dying}, return_when=asyncio.FIRST_COMPLETED)
-            dying.cancel()
-            if spending.done():
-                await spending
-                process.terminate()
-                await process.exit_code()
-                return kills
-            process.process.kill()
-            spending.cancel()
-            await asyncio.gather(spending, return_exceptions=True)
-            kills += 1
-
-
-async def _spend(app: "completions_pb2_grpc.CompletionsAsyncStub") -> None:
-    """Ask until the budget is used up. Whatever else an app is told, it asks again."""
-    while True:
-        try:
-            await app.Complete(ask(max_tokens=24))
-        except grpc.aio.AioRpcError as error:
-            if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
-                return
-            await asyncio.sleep(_BETWEEN_LOOKS)
-
-
 def pods_named(prefix: str, number: int) -> list[str]:
     """Names of pods."""
     return [f"{prefix}-{at:02}" for at in range(number)]
 
 
-def report(*, store: str, limit: int, used: int, allowed: int, kills: int) -> str:
+def report(*, store: str, sidecars: int, limit: int, used: int, allowed: int, kills: int, seconds: float) -> str:
     """What came of a drill, in a line."""
     over = max(0, used - limit)
     return (
-        f"{store}: {used:,} of {limit:,} tokens were used ({used / limit:.2%}), {over:,} above the limit, of which "
-        f"{allowed:,} may be by calls above their own bounds; {kills} processes were killed"
+        f"{store}, {sidecars} sidecars: {used:,} of {limit:,} tokens were used ({used / limit:.2%}), {over:,} above the "
+        f"limit, of which {allowed:,} may be by calls above their own bounds; {kills} processes were killed; "
+        f"{seconds:.0f} s"
     )

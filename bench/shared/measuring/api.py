@@ -14,7 +14,7 @@ Json = dict[str, Any]
 T = TypeVar("T")
 
 _AT_ONCE = 16
-_PLURALS = {"Pod": "pods", "ModelRoutingPolicy": "modelroutingpolicies"}
+_PLURALS = {"Pod": "pods", "ModelRoutingPolicy": "modelroutingpolicies", "TokenQuota": "tokenquotas"}
 
 
 class ApiError(Exception):
@@ -40,7 +40,7 @@ class Api:
             return answer
 
     async def create(self, value: Json) -> Json:
-        """Create a pod or a policy."""
+        """Create a pod, a policy or a quota."""
         return await self.ask("POST", collection(value["kind"], value["metadata"]["namespace"]), value)
 
     async def token(self, namespace: str, account: str, *, pod: Json, audience: str) -> str:

@@ -20,7 +20,7 @@ from cluster.charts.rights import rights
 from cluster.harness.apiserver import free_ports
 from cluster.harness.cluster import Cluster
 from cluster.harness.processes import Process
-from scale.processes import Usage, usage
+from measuring.processes import Usage, usage
 
 SYSTEM = "pointsman-system"
 READY_WITHIN = 300.0
@@ -175,14 +175,14 @@ class Program:
 
 @asynccontextmanager
 async def programs(count: int, module: str, *arguments: str) -> AsyncIterator[Sequence[Program]]:
-    """So many processes of one of our programs; gone at the end of the block, or of this process."""
+    """So many processes of one of a bench's programs; gone at the end of the block, or of this process."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "GRPC_VERBOSITY": "NONE"}
     pipe = asyncio.subprocess.PIPE
     started = []
     try:
         for _ in range(count):
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", f"scale.{module}", *arguments),
+                *(sys.executable, "-m", module, *arguments),
                 stdin=pipe,
                 stdout=pipe,
                 env=environment,
