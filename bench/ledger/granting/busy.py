@@ -18,7 +18,7 @@ from rich.console import Console
 
 from cluster.harness.cluster import Cluster
 from granting.rows import Rows, row
-from measuring.api import Api, all_of, connected
+from measuring.api import Api, all_of
 from measuring.operators import SYSTEM, Operator, Program, operator, prepared, programs
 from measuring.percentiles import percentile
 from measuring.processes import usage
@@ -44,7 +44,7 @@ class Sizes:
     Attributes:
         minutes: how many of the busy have windows of a minute; all others' are of a month.
         spread, hold: over how many seconds the busy ones begin, and for how many they are then measured.
-        step, most: how many more are busy with each step, and at most.
+        step, step_spread, step_hold, most: the same of how many more are busy with each step, and how many at most.
     """
 
     namespaces: int
@@ -54,11 +54,22 @@ class Sizes:
     hold: float
     step: int
     step_spread: float
+    step_hold: float
     most: int
 
 
-FULL = Sizes(namespaces=10_000, busy=500, minutes=100, spread=70.0, hold=70.0, step=500, step_spread=25.0, most=6_000)
-QUICK = Sizes(namespaces=60, busy=20, minutes=5, spread=2.0, hold=4.0, step=20, step_spread=2.0, most=40)
+FULL = Sizes(
+    namespaces=10_000,
+    busy=500,
+    minutes=100,
+    spread=70.0,
+    hold=60.0,
+    step=500,
+    step_spread=25.0,
+    step_hold=40.0,
+    most=4_000,
+)
+QUICK = Sizes(namespaces=60, busy=20, minutes=5, spread=2.0, hold=4.0, step=20, step_spread=2.0, step_hold=2.0, most=40)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,12 +145,12 @@ class Busy:
         with operator(kubeconfig, folder=self.folder, proven=False) as running:
             self._say(f"The operator starts, and writes {sizes.namespaces:,} first statuses")
             self.rows.append(row(f"{sizes.namespaces:,} quotas: start of the operator", await running.ready(), "s"))
-            await running.quiet(_STATUSES, **{"result": "written"})
+            await running.quiet(_STATUSES, result="written")
             idle = usage(running.process.pid)
             self.rows.append(row(f"{sizes.namespaces:,} quotas: memory of the operator", idle.rss, "MiB"))
             async with self._programs() as spending:
                 await self._more(running, spending, sizes.busy, seconds=sizes.spread)
-                self._report(await self._measured(running, spending, sizes.busy))
+                self._report(await self._measured(running, spending, sizes.busy, hold=sizes.hold))
                 await self._to_the_end(running, spending)
 
     async def _fill(self) -> None:
@@ -175,7 +186,7 @@ class Busy:
             )
         )
 
-    async def _measured(self, running: Operator, spending: Sequence[Program], busy: int) -> Point:
+    async def _measured(self, running: Operator, spending: Sequence[Program], busy: int, *, hold: float) -> Point:
         api_server = self.cluster.api_server
         pids = {"operator": [running.process.pid], "sidecars": [each.pid for each in spending]}
         pids |= {name: [pid] for name, pid in (api_server.pids if api_server else {}).items()}
@@ -191,7 +202,7 @@ class Busy:
         await asyncio.gather(*(each.order("heard") for each in spending))
         before, began = await numbers(), time.monotonic()
         # The time that is measured.
-        await asyncio.sleep(self.sizes.hold)
+        await asyncio.sleep(hold)
         after, seconds = await numbers(), time.monotonic() - began
         heard = await asyncio.gather(*(each.order("heard") for each in spending))
         writes, size, statuses, *cores = ((now - then) / seconds for now, then in zip(after, before, strict=True))
@@ -218,7 +229,7 @@ class Busy:
                 break
             busy = self.points[-1].busy + sizes.step
             await self._more(running, spending, busy, seconds=sizes.step_spread)
-            await self._measured(running, spending, busy)
+            await self._measured(running, spending, busy, hold=sizes.step_hold)
 
     def _report(self, point: Point) -> None:
         sizes, rows = self.sizes, self.rows

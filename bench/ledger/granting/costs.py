@@ -152,9 +152,12 @@ async def latencies(*, requests: int, folder: Path) -> dict[str, list[float]]:
     gc.freeze()
     turns = [("none", free), ("answered", answered), ("away", away)]
     for at in range(requests):
-        if at % 1000 == 0 and answered.purse is not None:
+        if at % 1000 == 0 and answered.purse is not None and away.purse is not None:
             answered.purse.nudge()
             grant(answered.purse)
+            away.purse.nudge()
+            if away.purse.next_call() is not None:
+                away.purse.unanswered()
         # Each comes first as often as the others, so that what recurs hits all alike.
         for name, subject in (*turns[at % 3 :], *turns[: at % 3]):
             began = time.perf_counter()

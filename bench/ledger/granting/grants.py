@@ -127,22 +127,3 @@ async def measure(store: Store, *, holders: int, seconds: float) -> Granting:
         took = time.perf_counter() - began
     latencies = [latency for each in all_of_them for latency in each.latencies]
     return Granting(per_second=len(latencies) / took, latencies=latencies)
-
-
-async def many(store: Store, *, busy: int, interval: float, seconds: float) -> list[float]:
-    """Busy namespaces, each of which is granted something once in an interval: the seconds that each grant took."""
-    async with keeping(store) as keeper:
-        holders = [Holder(namespace=at, keeper=keeper) for at in range(busy)]
-        await asyncio.gather(*(each.open() for each in holders))
-        ends = time.monotonic() + seconds
-
-        async def ask(at: int, holder: Holder) -> None:
-            due = time.monotonic() + interval * at / busy
-            while due < ends:
-                # The pace of the load, and no wait for anything.
-                await asyncio.sleep(max(0.0, due - time.monotonic()))
-                await holder.more()
-                due = max(due + interval, time.monotonic())
-
-        await asyncio.gather(*(ask(at, each) for at, each in enumerate(holders)))
-    return [latency for each in holders for latency in each.latencies]

@@ -107,7 +107,7 @@ class Spenders:
                 task.result()
 
     async def _one(self, address: str, namespace: str) -> None:
-        purse = _Purse(self._heard, name=f"{random.getrandbits(64):x}")  # noqa: S311 - a name, and no secret
+        purse = _Purse(self._heard, name=f"{random.getrandbits(64):x}")
         exchange = Exchange(
             operator=address,
             identity=control_pb2.ClaimedIdentity(namespace=namespace, pod="app-0"),
@@ -120,14 +120,13 @@ class Spenders:
         )
         async with exchange.closing():
             exchange.start()
-            while not (await purse.knows() and purse.budgets):
-                await asyncio.sleep(1.0)
+            await purse.told.wait()
             async with asyncio.TaskGroup() as calls:
                 for _ in range(_AT_FIRST):
                     calls.create_task(self._call(purse, takes=0.0))
                 while True:
                     calls.create_task(self._call(purse, takes=_A_CALL_TAKES))
-                    await asyncio.sleep(random.expovariate(1 / _SECONDS_BETWEEN_CALLS))  # noqa: S311 - load
+                    await asyncio.sleep(random.expovariate(1 / _SECONDS_BETWEEN_CALLS))
 
     async def _call(self, purse: Purse, *, takes: float) -> None:
         bound = random.randint(_LEAST, _MOST)  # noqa: S311 - load

@@ -35,11 +35,17 @@ log = structlog.get_logger(__name__)
 # Calls that come within this are answered together, so that accounts of one object are written at once.
 GROUP_SECONDS = 0.004
 SWEEP_SECONDS = 60.0
+# What was reported of an account is stored when that is written next, or after so long.
+REPORTED_SECONDS = 60.0
 RETRY_SECONDS = 0.5
 NUDGE_SECONDS = 1.0
 # Bounds how long those at the end of a group wait.
 _MOST_CALLS = 256
-_MOST_REPORTS = 100
+# What nobody waits for is written a little at a time, so that what somebody waits for has not to wait behind it: within
+# the last while, so much of it at least, and else one part in so many.
+_SWEEP_PAUSE_SECONDS = 1.0
+_SWEPT_AT_ONCE = 3
+_SWEPT_IN_PARTS = 30
 _TRIES = 4
 # A store is read at most so often because callers have seen more of it: whatever they claim.
 _READ_SECONDS = 1.0
@@ -74,7 +80,8 @@ class _Term:
     nudges: dict[str, Callable[[], None]] = field(default_factory=dict)
     nudged: dict[str, float] = field(default_factory=dict)
     of_budget: defaultdict[str, dict[AccountKey, None]] = field(default_factory=lambda: defaultdict(dict))
-    reports: dict[AccountKey, None] = field(default_factory=dict)
+    # Since when there is something that was reported and not stored; the oldest comes first.
+    reports: dict[AccountKey, float] = field(default_factory=dict)
     short: dict[AccountKey, float] = field(default_factory=dict)
     current: bool = False
     ever_read: bool = False
@@ -328,7 +335,7 @@ class Keeper:
             for key, account in given.changes.items():
                 self._put(term, key, account)
                 if key not in given.urgent:
-                    term.reports[key] = None
+                    term.reports.setdefault(key, self._clock())
             answers.append((asked, given))
         return answers
 
@@ -368,15 +375,12 @@ class Keeper:
 
     async def _sweep(self, term: _Term) -> None:
         """Store what was reported, give up who is silent, drop what is over."""
-        reports = list(term.reports)[:_MOST_REPORTS]
+        since = self._clock() - REPORTED_SECONDS
+        reports = _portion([key for key, at in term.reports.items() if at <= since])
         if reports:
             await self._write(term, {key: term.books[key] for key in reports})
             for key in reports:
                 term.reports.pop(key, None)
-            if term.reports:
-                # Calls come first.
-                self._wake.set()
-                return
         now = self._now()
         for holder in lapsing.silent(term.presences, term.books, now=now, since=term.since):
             lapsed = lapsing.lapse(holder, books=term.books, era=term.era.number)
@@ -385,11 +389,14 @@ class Keeper:
                 log.info("a sidecar is heard of no more: what it held counts as spent", holder=holder)
             for kept in (term.presences, term.nudges, term.nudged):
                 kept.pop(holder, None)
-        over = lapsing.over(term.books, now=now)[:_MOST_REPORTS]
+        over = _portion(lapsing.over(term.books, now=now))
         if over:
             await self._write(term, dict.fromkeys(over))
         term.short = {key: at for key, at in term.short.items() if at >= self._clock() - _SHORT_SECONDS}
-        self._sweep_at = self._clock() + (0.0 if len(over) == _MOST_REPORTS else SWEEP_SECONDS)
+        wait = _SWEEP_PAUSE_SECONDS if over or reports else SWEEP_SECONDS
+        if term.reports:
+            wait = min(wait, max(_SWEEP_PAUSE_SECONDS, next(iter(term.reports.values())) - since))
+        self._sweep_at = self._clock() + wait
 
     async def _write(self, term: _Term, changes: Mapping[AccountKey, Account | None]) -> None:
         """Write what no caller waits for. After a conflict, everything is decided anew."""
@@ -422,3 +429,7 @@ class Keeper:
         if self._clock() >= self._said_at.get(event, float("-inf")) + _SAID_SECONDS:
             self._said_at[event] = self._clock()
             log.warning(event, reason=reason)
+
+
+def _portion(waiting: Sequence[AccountKey]) -> Sequence[AccountKey]:
+    return waiting[: max(_SWEPT_AT_ONCE, len(waiting) // _SWEPT_IN_PARTS)]

@@ -180,7 +180,7 @@ class Holdings:
             self._desk.write_state(block)
         free = block.granted - block.returned - taken
         if free < tab.low:
-            self._speech.running_low(pot, free, now)
+            self._speech.running_low(pot, now)
 
     def _settle(self, block: Block, bound: int, used: int, now: float) -> None:
         block.reserved -= bound

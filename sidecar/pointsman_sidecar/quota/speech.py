@@ -12,6 +12,9 @@ from pointsman_sidecar.quota.messages import BlockState, Call, Item, Reply, Verd
 
 # What a block is to last for, at the rate of late; also how long before its start a window's first block is asked for.
 COVER_SECONDS = 120.0
+# Of what a block is to last for, the part that is gone before more is asked for: one in so many. Each grant is a write
+# of the ledger's, and what is left is what a sidecar has while the ledger is away.
+_GONE = 4
 # A block that nothing was taken from for so long goes back.
 IDLE_SECONDS = 20.0
 # Whoever took or waited for something within this is not asked to give all back.
@@ -60,12 +63,12 @@ class Speech:
         pot.largest_waiting = max(pot.largest_waiting, amount)
         self._now[pot] = None
 
-    def running_low(self, pot: Pot, free: int, now: float) -> None:
+    def running_low(self, pot: Pot, now: float) -> None:
         """What is left in a pot lasts for less than a quarter of what it is to last."""
         block = pot.block
         if block is None or pot in self._now or now < max(block.said_at + _ASK_AGAIN_SECONDS, pot.dry_until):
             return
-        if free < _want(pot, now):
+        if _lacks(pot, now):
             self._now[pot] = None
 
     def reachable(self) -> None:
@@ -282,7 +285,7 @@ class Speech:
             return block.item()
         waiting, largest = pot.waiting, pot.largest_waiting
         pot.waiting = pot.largest_waiting = 0
-        want = 0 if pot.dry_until > now else max(_want(pot, now), waiting)
+        want = 0 if pot.dry_until > now else max(_lacks(pot, now), waiting)
         need = largest if largest > block.free else 0
         return block.item(want=want, need=need, least=pot.tab.least)
 
@@ -290,6 +293,14 @@ class Speech:
         for serial, (_, at) in list(self._remembered.items()):
             if at + REMEMBER_SECONDS < now:
                 del self._remembered[serial]
+
+
+def _lacks(pot: Pot, now: float) -> int:
+    """How much is to be free in a pot, once enough of that is gone to ask for it."""
+    want = _want(pot, now)
+    block = pot.block
+    enough = max(want - want // _GONE, pot.tab.least)
+    return 0 if block is not None and block.free >= enough else want
 
 
 def _want(pot: Pot, now: float) -> int:

@@ -104,6 +104,19 @@ class Bench:
         return self.sessions
 
 
+class Counting(MemoryStore):
+    """A store that knows how much was written each time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: list[int] = []
+
+    async def write(self, changes: Mapping[AccountKey, Account | None]) -> None:
+        """Write."""
+        await super().write(changes)
+        self.written.append(len(changes))
+
+
 async def granted(bench: Bench, keeper: Keeper, holder: str, *, total: int, needed: int = 0) -> int:
     """What a new holder is granted of a block."""
     keeper.submit(bench.asked(Call(id=1, holder=holder, session=0)))
@@ -137,6 +150,55 @@ async def test_who_is_silent_for_long_is_given_up_and_a_window_that_is_long_over
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_what_is_reported_is_stored_when_it_has_waited_for_a_minute() -> None:
+    bench = Bench()
+    keeper = bench.keeper()
+    task = asyncio.create_task(keeper.run())
+    try:
+        await granted(bench, keeper, "uid/a", total=100)
+        session = bench.replies[-1].session
+
+        async def report(used: int) -> None:
+            count = len(bench.replies)
+            item = Item(key=key(), serial=1, said=Said(used=used), granted=100)
+            keeper.submit(bench.asked(Call(id=count + 10, holder="uid/a", session=session, items=(item,))))
+            await until(lambda: len(bench.replies) > count)
+
+        await report(10)
+        bench.now += keeper_module.REPORTED_SECONDS - 1
+        await report(20)
+        await report(30)
+        assert (await bench.stored())[key()].used == 0
+
+        bench.now += 1
+        await report(40)
+        await until(lambda: bench.store.shared.accounts[key()][1].used == 40)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_what_nobody_waits_for_is_written_a_little_at_a_time() -> None:
+    """Else a grant waits until all of it is through: each is an object's write, and these have their pace."""
+    store = Counting()
+    await store.write({key(f"over-{number}"): account(holders=0) for number in range(7)})
+    store.written.clear()
+    bench = Bench(store=store, now=2 * DAY)
+    keeper = bench.keeper()
+    task = asyncio.create_task(keeper.run())
+    try:
+        for writes in (1, 2, 3):
+            await until(lambda: len(store.written) == writes)  # noqa: B023 - awaited here
+            bench.now += 1
+            # Any call wakes it.
+            keeper.submit(bench.asked(Call(id=9, holder="uid/b", session=0)))
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert store.written == [3, 3, 1]
+    assert not store.shared.accounts
 
 
 async def test_a_holder_of_what_others_lack_is_nudged_once_a_second() -> None:

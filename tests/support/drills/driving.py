@@ -156,7 +156,7 @@ def report(*, store: str, sidecars: int, limit: int, used: int, allowed: int, ki
     """What came of a drill, in a line."""
     over = max(0, used - limit)
     return (
-        f"{store}, {sidecars} sidecars: {used:,} of {limit:,} tokens were used ({used / limit:.2%}), {over:,} above the "
-        f"limit, of which {allowed:,} may be by calls above their own bounds; {kills} processes were killed; "
+        f"{store}, {sidecars} sidecars: {used:,} of {limit:,} tokens were used ({used / limit:.2%}), {over:,} above "
+        f"the limit, of which {allowed:,} may be by calls above their own bounds; {kills} processes were killed; "
         f"{seconds:.0f} s"
     )
