@@ -19,8 +19,8 @@ class Pace:
     ) -> None:
         self._clock = clock
         self._sleep = sleep
-        # When all that was let through would be through, at an even pace.
-        self._busy_until = float("-inf")
+        # When all that was let through would be through at an even pace, by its number and by its bytes.
+        self._busy_until = [float("-inf"), float("-inf")]
         self._waited = (float("-inf"), 0.0)
 
     @property
@@ -32,9 +32,10 @@ class Pace:
     async def turn(self, size: int) -> None:
         """Wait until it may be written."""
         now = self._clock()
-        takes = max(1 / WRITES_PER_SECOND, size / BYTES_PER_SECOND)
-        self._busy_until = max(self._busy_until, now - 1.0) + takes
-        wait = max(0.0, self._busy_until - now)
+        takes = (1 / WRITES_PER_SECOND, size / BYTES_PER_SECOND)
+        # Each for itself: a large write among many small ones costs none of their number.
+        self._busy_until = [max(until, now - 1.0) + each for until, each in zip(self._busy_until, takes, strict=True)]
+        wait = max(0.0, *(until - now for until in self._busy_until))
         if wait:
             await self._sleep(wait)
         self._waited = (self._clock(), wait)

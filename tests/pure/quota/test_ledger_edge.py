@@ -63,6 +63,21 @@ def test_no_second_sees_more_than_is_let_through_and_what_one_second_may_catch_u
         assert sum(within) <= 11 * BYTES_PER_SECOND + max(within)
 
 
+async def test_a_large_write_takes_none_of_the_number_of_small_ones() -> None:
+    now = 0.0
+
+    async def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    pace = Pace(clock=lambda: now, sleep=sleep)
+    sizes = [BYTES_PER_SECOND // 10, *[100] * 9] * 50
+    for size in sizes:
+        await pace.turn(size)
+
+    assert now <= max(len(sizes) / WRITES_PER_SECOND, sum(sizes) / BYTES_PER_SECOND)
+
+
 @dataclass
 class Bench:
     """A keeper whose clocks are moved by hand."""
