@@ -35,6 +35,7 @@ _STATUSES = "pointsman_operator_status_writes_total"
 _WRITES, _BYTES = "pointsman_operator_ledger_writes_total", "pointsman_operator_ledger_written_bytes_total"
 _END = "the ledger is at the end of what the cluster's ConfigMaps can take"
 _FULLY_BUSY = 0.95
+_QUIET = 3.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +45,8 @@ class Sizes:
     Attributes:
         minutes: how many of the busy have windows of a minute; all others' are of a month.
         spread, hold: over how many seconds the busy ones begin, and for how many they are then measured.
-        step, step_spread, step_hold, most: the same of how many more are busy with each step, and how many at most.
+        settle: how long beginning may have its effect before anything is measured.
+        step, step_spread, most: how many more are busy with each step, within how long, and how many at most.
     """
 
     namespaces: int
@@ -54,7 +56,7 @@ class Sizes:
     hold: float
     step: int
     step_spread: float
-    step_hold: float
+    settle: float
     most: int
 
 
@@ -64,12 +66,12 @@ FULL = Sizes(
     minutes=100,
     spread=70.0,
     hold=60.0,
-    step=500,
-    step_spread=25.0,
-    step_hold=40.0,
-    most=4_000,
+    step=1_000,
+    step_spread=50.0,
+    settle=15.0,
+    most=4_500,
 )
-QUICK = Sizes(namespaces=60, busy=20, minutes=5, spread=2.0, hold=4.0, step=20, step_spread=2.0, step_hold=2.0, most=40)
+QUICK = Sizes(namespaces=60, busy=20, minutes=5, spread=2.0, hold=4.0, step=20, step_spread=2.0, settle=0.5, most=40)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,12 +147,15 @@ class Busy:
         with operator(kubeconfig, folder=self.folder, proven=False) as running:
             self._say(f"The operator starts, and writes {sizes.namespaces:,} first statuses")
             self.rows.append(row(f"{sizes.namespaces:,} quotas: start of the operator", await running.ready(), "s"))
-            await running.quiet(_STATUSES, result="written")
+            began = time.monotonic()
+            await running.quiet(_STATUSES, seconds=_QUIET, result="written")
+            took = time.monotonic() - began - _QUIET
+            self.rows.append(row(f"{sizes.namespaces:,} quotas: all have a status", took, "s"))
             idle = usage(running.process.pid)
             self.rows.append(row(f"{sizes.namespaces:,} quotas: memory of the operator", idle.rss, "MiB"))
             async with self._programs() as spending:
                 await self._more(running, spending, sizes.busy, seconds=sizes.spread)
-                self._report(await self._measured(running, spending, sizes.busy, hold=sizes.hold))
+                self._report(await self._measured(running, spending, sizes.busy))
                 await self._to_the_end(running, spending)
 
     async def _fill(self) -> None:
@@ -186,7 +191,7 @@ class Busy:
             )
         )
 
-    async def _measured(self, running: Operator, spending: Sequence[Program], busy: int, *, hold: float) -> Point:
+    async def _measured(self, running: Operator, spending: Sequence[Program], busy: int) -> Point:
         api_server = self.cluster.api_server
         pids = {"operator": [running.process.pid], "sidecars": [each.pid for each in spending]}
         pids |= {name: [pid] for name, pid in (api_server.pids if api_server else {}).items()}
@@ -199,10 +204,11 @@ class Busy:
                 *(sum(usage(pid).cpu for pid in of) for of in pids.values()),
             ]
 
+        await asyncio.sleep(self.sizes.settle)
         await asyncio.gather(*(each.order("heard") for each in spending))
         before, began = await numbers(), time.monotonic()
         # The time that is measured.
-        await asyncio.sleep(hold)
+        await asyncio.sleep(self.sizes.hold)
         after, seconds = await numbers(), time.monotonic() - began
         heard = await asyncio.gather(*(each.order("heard") for each in spending))
         writes, size, statuses, *cores = ((now - then) / seconds for now, then in zip(after, before, strict=True))
@@ -229,7 +235,7 @@ class Busy:
                 break
             busy = self.points[-1].busy + sizes.step
             await self._more(running, spending, busy, seconds=sizes.step_spread)
-            await self._measured(running, spending, busy, hold=sizes.step_hold)
+            await self._measured(running, spending, busy)
 
     def _report(self, point: Point) -> None:
         sizes, rows = self.sizes, self.rows
