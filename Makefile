@@ -72,11 +72,11 @@ bench: $(VENV)/.installed ## Measure what a request costs, through both doors (2
 	@PYTHONPATH=tests:bench/shared:bench/requests $(BIN)/python -m speed $(ARGS)
 
 .PHONY: bench-ledger
-bench-ledger: $(VENV)/.installed ## Measure what budgets cost a request, and how fast each store grants (5 minutes; ARGS=--quick: half a one).
+bench-ledger: $(VENV)/.installed ## Measure what budgets cost a request, and how fast each store grants, and what many quotas write (12 minutes; ARGS=--quick: one).
 	@PYTHONPATH=tests:bench/shared:bench/ledger $(BIN)/python -m granting $(ARGS)
 
 .PHONY: drill-ledger
-drill-ledger: $(VENV)/.installed ## 50 sidecars, each a whole process, spend one budget from each store, and processes are killed meanwhile (4 minutes).
+drill-ledger: $(VENV)/.installed ## 50 sidecars, each a whole process, spend one budget from each store, and processes are killed meanwhile (5 minutes).
 	@POINTSMAN_DRILL_SIDECARS=$(or $(SIDECARS),50) $(BIN)/python -m pytest -s tests/process/drills tests/cluster/test_ledger_drill.py
 
 .PHONY: bench-peers
