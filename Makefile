@@ -72,7 +72,7 @@ bench: $(VENV)/.installed ## Measure what a request costs, through both doors (2
 	@PYTHONPATH=tests:bench/shared:bench/requests $(BIN)/python -m speed $(ARGS)
 
 .PHONY: bench-ledger
-bench-ledger: $(VENV)/.installed ## Measure what budgets cost a request, and how fast each store grants, and what many quotas write (12 minutes; ARGS=--quick: one).
+bench-ledger: $(VENV)/.installed ## Measure what budgets cost a request, how fast each store grants, and what many quotas write (12 minutes; ARGS=--quick: one).
 	@PYTHONPATH=tests:bench/shared:bench/ledger $(BIN)/python -m granting $(ARGS)
 
 .PHONY: drill-ledger
