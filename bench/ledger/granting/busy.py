@@ -19,7 +19,7 @@ from rich.console import Console
 from cluster.harness.cluster import Cluster
 from granting.rows import Rows, row
 from measuring.api import Api, all_of
-from measuring.operators import SYSTEM, Operator, Program, operator, prepared, programs
+from measuring.operators import SYSTEM, Operator, Program, operator, prepared, programs, total
 from measuring.percentiles import percentile
 from measuring.processes import usage
 from pointsman_operator.ledger.accounts import Account, AccountKey
@@ -151,6 +151,9 @@ class Busy:
             await running.quiet(_STATUSES, seconds=_QUIET, result="written")
             took = time.monotonic() - began - _QUIET
             self.rows.append(row(f"{sizes.namespaces:,} quotas: all have a status", took, "s"))
+            began = time.monotonic()
+            await running.samples()
+            self.rows.append(row(f"{sizes.namespaces:,} quotas: a scrape", time.monotonic() - began, "s"))
             idle = usage(running.process.pid)
             self.rows.append(row(f"{sizes.namespaces:,} quotas: memory of the operator", idle.rss, "MiB"))
             async with self._programs() as spending:
@@ -197,20 +200,22 @@ class Busy:
         pids |= {name: [pid] for name, pid in (api_server.pids if api_server else {}).items()}
 
         async def numbers() -> list[float]:
+            samples = await running.samples()
             return [
-                await running.counted(_WRITES, result="written"),
-                await running.counted(_BYTES),
-                await running.counted(_STATUSES, result="written"),
+                total(samples, _WRITES, result="written"),
+                total(samples, _BYTES),
+                total(samples, _STATUSES, result="written"),
                 *(sum(usage(pid).cpu for pid in of) for of in pids.values()),
             ]
 
         await asyncio.sleep(self.sizes.settle)
-        await asyncio.gather(*(each.order("heard") for each in spending))
+        # Asking for so many quotas' metrics holds up the operator, and so is no part of what is waited for.
         before, began = await numbers(), time.monotonic()
-        # The time that is measured.
-        await asyncio.sleep(self.sizes.hold)
-        after, seconds = await numbers(), time.monotonic() - began
+        await asyncio.sleep(_QUIET)
+        await asyncio.gather(*(each.order("heard") for each in spending))
+        await asyncio.sleep(self.sizes.hold - _QUIET)
         heard = await asyncio.gather(*(each.order("heard") for each in spending))
+        after, seconds = await numbers(), time.monotonic() - began
         writes, size, statuses, *cores = ((now - then) / seconds for now, then in zip(after, before, strict=True))
         waited = [each * 1000 for one in heard for each in one["waited"]] or [0.0]
         point = Point(
@@ -242,7 +247,7 @@ class Busy:
         of = f"{sizes.busy:,} busy of {sizes.namespaces:,} namespaces"
         rows.append(row(f"{of}: writes of the ledger", point.writes, "1/s", limit=float(WRITES_PER_SECOND)))
         rows.append(row(f"{of}: bytes of the ledger", point.kib, "KiB/s", limit=BYTES_PER_SECOND / 1024))
-        rows.append(row(f"{of}: statuses of quotas", point.statuses, "1/s", limit=sizes.busy / 30))
+        rows.append(row(f"{of}: statuses of quotas", point.statuses, "1/s"))
         rows.append(row(f"{of}: a grant, p50", point.waited_p50, "ms"))
         rows.append(row(f"{of}: a grant, p99", point.waited_p99, "ms"))
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 from cluster.charts.rights import rights
 from cluster.harness.apiserver import free_ports
@@ -63,10 +64,13 @@ class Operator:
 
     async def counted(self, name: str, **labels: str) -> float:
         """A number of its /metrics; 0 where there is none yet."""
+        return total(await self.samples(), name, **labels)
+
+    async def samples(self) -> list[Sample]:
+        """All numbers of its /metrics."""
         async with aiohttp.ClientSession() as session, session.get(f"{self.metrics_url}/metrics") as response:
             text = await response.text()
-        samples = (sample for family in text_string_to_metric_families(text) for sample in family.samples)
-        return sum(each.value for each in samples if each.name == name and labels.items() <= each.labels.items())
+        return [sample for family in text_string_to_metric_families(text) for sample in family.samples]
 
     async def quiet(self, name: str, *, seconds: float = 3.0, **labels: str) -> None:
         """Wait until a counter has stood still for so long."""
@@ -75,6 +79,11 @@ class Operator:
             await asyncio.sleep(seconds / 3)
             if (fresh := await self.counted(name, **labels)) != value:
                 value, since = fresh, time.monotonic()
+
+
+def total(samples: Sequence[Sample], name: str, **labels: str) -> float:
+    """The sum of the samples of this name that have these labels."""
+    return sum(each.value for each in samples if each.name == name and labels.items() <= each.labels.items())
 
 
 async def until(condition: Callable[[], Awaitable[bool]], *, every: float = POLL) -> None:
