@@ -96,7 +96,7 @@ class Keeper:
     `now` is the calendar's clock, `clock` a steady one, `fresh_session` gives numbers that were never given before.
     `moved` is told of budgets whose accounts changed, and `opened` called each time that the store was first read,
     and where it is another story whether it can be used.
-    `behind` says how long writes have to wait of late.
+    `behind` says how long writes take of late.
     """
 
     def __init__(
@@ -344,7 +344,7 @@ class Keeper:
             return
         if not message and (behind := self._behind()) >= LONG_SECONDS:
             message = (
-                f"the ledger is at the end of what the cluster's ConfigMaps can take: writes wait for {behind:.1f} s; "
+                f"the ledger is at the end of what the cluster's ConfigMaps can take: writes take {behind:.1f} s; "
                 "keep it in Redis (--ledger-redis-url), or have fewer budgets with longer windows"
             )
             self._remark("the ledger is at the end of what its store can take", message)

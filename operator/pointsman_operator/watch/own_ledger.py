@@ -145,10 +145,11 @@ class OwnLedger:
             by_shard[shards.shard_of(key)][key] = account
         patches = {shard: shards.entries(accounts) for shard, accounts in by_shard.items()}
         sizes = {shard: self._sizes_after(shard, patch, frozenset(by_shard[shard])) for shard, patch in patches.items()}
-        results = await asyncio.gather(
-            *(self._write_shard(shard, patch, sizes[shard]) for shard, patch in patches.items()),
-            return_exceptions=True,
-        )
+        with self._pace.writing():
+            results = await asyncio.gather(
+                *(self._write_shard(shard, patch, sizes[shard]) for shard, patch in patches.items()),
+                return_exceptions=True,
+            )
         for result in results:
             if isinstance(result, BaseException):
                 raise result

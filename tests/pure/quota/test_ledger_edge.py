@@ -78,6 +78,19 @@ async def test_a_large_write_takes_none_of_the_number_of_small_ones() -> None:
     assert now <= max(len(sizes) / WRITES_PER_SECOND, sum(sizes) / BYTES_PER_SECOND)
 
 
+def test_a_writing_that_takes_long_is_known_for_a_while_whatever_it_waited_for() -> None:
+    now = 0.0
+    pace = Pace(clock=lambda: now)
+    assert pace.behind == 0
+
+    with pace.writing():
+        now += 1.5
+
+    assert pace.behind == 1.5
+    now += 10
+    assert pace.behind == 0
+
+
 @dataclass
 class Bench:
     """A keeper whose clocks are moved by hand."""
