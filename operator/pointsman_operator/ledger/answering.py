@@ -78,6 +78,7 @@ class Moment:
         now: the ledger's clock, in seconds since 1970.
         era: the era of the store: it grows when the store may have lost what it had confirmed.
         grants_from: until then nothing is granted, so that sidecars can declare what the store may have lost.
+        has_room: whether the store has room for more. Where it has none, nothing is granted either.
         fresh_session: a number that was never used for a session.
     """
 
@@ -85,6 +86,12 @@ class Moment:
     fresh_session: int
     era: int = 0
     grants_from: float = 0.0
+    has_room: bool = True
+
+    @property
+    def grants(self) -> bool:
+        """Whether anything is granted now."""
+        return self.has_room and self.now >= self.grants_from
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -123,7 +130,7 @@ def answer(
         work.declaration()
     verdicts = tuple(work.item(item) for item in call.items)
     tail = any(verdict.keep is not None for verdict in verdicts)
-    reply = _reply(call, work.presence, moment, verdicts=verdicts, soon=tail or moment.now < moment.grants_from)
+    reply = _reply(call, work.presence, moment, verdicts=verdicts, soon=tail or not moment.grants)
     return Answer(
         reply=reply,
         presence=work.presence,
@@ -150,6 +157,7 @@ def _reply(
         declare=declare,
         report_after=TAIL_REPORT_SECONDS if soon else REPORT_SECONDS,
         retry_after=RETRY_SECONDS,
+        grants_after=max(0.0, moment.grants_from - moment.now),
         verdicts=verdicts,
     )
 
@@ -224,7 +232,7 @@ class _Work:
         """How much to grant now. The invariant is here: no grant brings what is committed above the limit."""
         terms = self._terms.get(item.key.budget)
         now = self._moment.now
-        if terms is None or now < self._moment.grants_from or not _grantable(item.key, terms, now):
+        if terms is None or not self._moment.grants or not _grantable(item.key, terms, now):
             return 0
         before = account.blocks.get((block.holder, block.serial))
         committed = account.committed - (before.committed if before else 0) + block.committed

@@ -102,6 +102,7 @@ class Reply:
         now: the ledger's clock, by which windows begin and end.
         report_after: when to speak of open blocks again, in seconds.
         retry_after: when to ask again for what was short, in seconds.
+        grants_after: for how many seconds nothing is granted yet, of any budget.
     """
 
     id: int
@@ -109,5 +110,6 @@ class Reply:
     now: float
     report_after: float
     retry_after: float
+    grants_after: float = 0.0
     declare: bool = False
     verdicts: tuple[Verdict, ...] = ()

@@ -39,6 +39,7 @@ SWEEP_SECONDS = 60.0
 REPORTED_SECONDS = 60.0
 RETRY_SECONDS = 0.5
 NUDGE_SECONDS = 1.0
+_PAUSED = "nothing is granted yet: the ledger's store may have lost its last writes, and sidecars say what they hold"
 # Bounds how long those at the end of a group wait.
 _MOST_CALLS = 256
 # What nobody waits for is written a little at a time, so that what somebody waits for has not to wait behind it: within
@@ -155,6 +156,8 @@ class Keeper:
         if term is None:
             return LedgerState(known=False)
         remarks = [reason for reason, at in self._remarks.values() if now - at < _SAID_SECONDS]
+        if term.ever_read and self._now() < term.grants_from:
+            remarks.append(_PAUSED)
         trouble = term.trouble if term.trouble_told else ""
         return LedgerState(known=term.ever_read, trouble=trouble, remark="; ".join(remarks))
 
@@ -325,7 +328,8 @@ class Keeper:
                 now=self._now(),
                 fresh_session=self._fresh_session(),
                 era=term.era.number,
-                grants_from=float("inf") if no_room else term.grants_from,
+                grants_from=term.grants_from,
+                has_room=not no_room,
             )
             presence = term.presences.get(holder)
             given = answer(asked.call, presence=presence, books=term.books, terms=asked.terms(), moment=moment)
@@ -354,6 +358,9 @@ class Keeper:
             term.presences[holder] = given.presence
             term.nudges[holder] = asked.nudge
             for item, verdict in zip(asked.call.items, given.reply.verdicts, strict=False):
+                if item.needed and verdict.short and given.reply.grants_after > 0:
+                    # Nothing is granted to anybody now, which says nothing of what is left.
+                    continue
                 if item.needed and verdict.short:
                     term.short[item.key] = self._clock()
                     moved.add(item.key.budget)

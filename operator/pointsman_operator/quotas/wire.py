@@ -56,6 +56,7 @@ def reply_message(reply: Reply, *, message: str) -> pb.QuotaReply:
         now=now,
         report_after=_duration(reply.report_after),
         retry_after=_duration(reply.retry_after),
+        grants_after=_duration(reply.grants_after) if reply.grants_after > 0 else None,
         blocks=[_verdict(verdict) for verdict in reply.verdicts],
         message=message,
     )

@@ -18,6 +18,7 @@ _ASK_AGAIN = 1.0
 _AWAY = {
     Cause.ASKED: "the ledger has not answered in time",
     Cause.UNANSWERED: "the ledger does not answer",
+    Cause.PAUSED: "the ledger grants nothing for a moment, since its store was restarted or replaced",
     Cause.CROWDED: "more users are served at once than it keeps budgets of",
 }
 # OpenAI's word for a request that is longer than the context window. Apps that shorten their history look for it.
@@ -69,7 +70,7 @@ def short(
             "QUOTA_UNAVAILABLE",
             f"this sidecar holds too little of {budget.shown} for a call that may take "
             f"{_amount(budget, shortage.amount)}, and {_AWAY[shortage.cause]}{resets}",
-            retry_after=_ASK_AGAIN,
+            retry_after=max(_ASK_AGAIN, shortage.pause),
             decision=decision,
             quota=quota,
         )

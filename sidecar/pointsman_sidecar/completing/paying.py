@@ -275,7 +275,8 @@ def short_of(shortage: Shortage) -> str:
         return _LIMIT_REACHED
     if shortage.cause is Cause.EXHAUSTED:
         return f"{shortage.budget.shown} has too little left for it"
-    return f"this sidecar holds too little of {shortage.budget.shown}, and the ledger does not answer"
+    silent = "grants nothing for a moment" if shortage.cause is Cause.PAUSED else "does not answer"
+    return f"this sidecar holds too little of {shortage.budget.shown}, and the ledger {silent}"
 
 
 def _names(budgets: Iterable[Budget]) -> str:

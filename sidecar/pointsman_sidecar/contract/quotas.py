@@ -120,6 +120,7 @@ def read_reply(reply: quota_pb2.QuotaReply) -> Reply:
         now=reply.now.seconds + reply.now.nanos / 1e9,
         report_after=_seconds(reply.report_after),
         retry_after=_seconds(reply.retry_after),
+        grants_after=_seconds(reply.grants_after),
         verdicts=tuple(_verdict(each) for each in reply.blocks),
     )
 

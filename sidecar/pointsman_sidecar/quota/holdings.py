@@ -5,6 +5,7 @@ and never depend on how much is held. Speaking to the ledger is `Speech`'s, whic
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from pointsman_sidecar.quota import journal
 from pointsman_sidecar.quota.blocks import Block, Pot
@@ -207,6 +208,9 @@ class Holdings:
         if dry:
             # Of several, the one that stays so for longest.
             charge, pot = max(dry, key=lambda each: each[1].end)
+            pause = self._speech.pause(now)
+            if pause > 0 and all(charge.amount + pot.known_used <= charge.budget.limit for charge, pot in dry):
+                return replace(_named(Cause.PAUSED, charge, pot), pause=pause)
             return _named(Cause.EXHAUSTED, charge, pot)
         if len(known) < len(short):
             charge = next(charge for charge, pot in short if pot is None)

@@ -80,12 +80,17 @@ class Verdict:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reply:
-    """From the ledger. `declare` says that the call was not heard: declare all blocks first, under this session."""
+    """From the ledger.
+
+    `declare` says that the call was not heard: declare all blocks first, under this session. For `grants_after` seconds
+    nothing is granted, of any budget.
+    """
 
     id: int
     session: int
     now: float
     report_after: float
     retry_after: float
+    grants_after: float = 0.0
     declare: bool = False
     verdicts: tuple[Verdict, ...] = ()

@@ -36,6 +36,8 @@ class Cause(Enum):
     EXHAUSTED = auto()
     # The ledger does not answer, or has not told of a window for this moment.
     UNANSWERED = auto()
+    # The ledger answers, and grants nothing for a while: its store may have lost something.
+    PAUSED = auto()
     # More subjects are in use at once than are kept.
     CROWDED = auto()
 
@@ -49,6 +51,7 @@ class Shortage:
         used, limit: how it stands, as far as is known.
         held: what of it is held by sidecars, and may come back.
         resets_at: when its window ends, in seconds since 1970; None where no window is known.
+        pause: for how many seconds more the ledger grants nothing at all.
     """
 
     cause: Cause
@@ -58,8 +61,9 @@ class Shortage:
     held: int = 0
     limit: int = 0
     resets_at: int | None = None
+    pause: float = 0.0
 
     @property
     def is_the_ledgers(self) -> bool:
-        """Whether it is because the ledger does not answer, and not because nothing is left."""
+        """Whether it is because the ledger does not answer or grant, and not because nothing is left."""
         return self.cause is not Cause.EXHAUSTED

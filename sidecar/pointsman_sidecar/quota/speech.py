@@ -46,6 +46,8 @@ class Speech:
         self._report_after = _REPORT_SECONDS
         self._failures = 0
         self._silent_until = float("-inf")
+        # Until then the ledger grants nothing to anybody.
+        self._pauses_until = float("-inf")
         # Pots to speak of now; in order, without repetition.
         self._now: dict[Pot, None] = {}
         # Blocks that were closed of late, by serial, and when that was confirmed.
@@ -55,6 +57,10 @@ class Speech:
     def is_answered(self, now: float) -> bool:
         """Whether the ledger can be hoped to answer soon."""
         return now >= self._silent_until
+
+    def pause(self, now: float) -> float:
+        """For how many seconds more the ledger grants nothing, by its own word; 0 where it grants."""
+        return max(0.0, self._pauses_until - now)
 
     def waits(self, pot: Pot, amount: int, now: float) -> None:
         """A request waits for so much of a pot."""
@@ -177,6 +183,7 @@ class Speech:
         self._silent_until = float("-inf")
         self._desk.offset = reply.now - local_now
         now = reply.now
+        self._pauses_until = now + reply.grants_after
         self._session = reply.session
         if reply.declare:
             self._must_declare = True

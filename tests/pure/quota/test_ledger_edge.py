@@ -10,11 +10,14 @@ from prometheus_client import CollectorRegistry
 
 from pointsman_operator.ledger.accounts import Account, AccountKey
 from pointsman_operator.ledger.answering import Terms
+from pointsman_operator.ledger.eras import PAUSE_SECONDS
 from pointsman_operator.ledger.messages import Call, Item, Reply, Said
 from pointsman_operator.quotas import Asked, Keeper, LedgerMetrics, MemoryStore, Pace, StoreUnavailableError
 from pointsman_operator.quotas import keeper as keeper_module
 from pointsman_operator.quotas.pacing import BYTES_PER_SECOND, WRITES_PER_SECOND
 from pointsman_operator.quotas.shards import accounts_in, entries, entry_name, shard_of
+from pointsman_operator.quotas.stores import Era
+from pointsman_operator.quotas.wire import reply_message
 from pointsman_operator.status import LedgerState
 from support.quota.store_suite import DAY, account, key
 from support.waiting import until
@@ -157,6 +160,39 @@ async def granted(bench: Bench, keeper: Keeper, holder: str, *, total: int, need
     keeper.submit(bench.asked(Call(id=3, holder=holder, session=session, items=(item,))))
     await until(lambda: len(bench.replies) > count + 2)
     return bench.replies[-1].verdicts[0].granted
+
+
+class ForgetfulStore(MemoryStore):
+    """One that may have lost something just now."""
+
+    @property
+    def era(self) -> Era:
+        """Another one than before."""
+        return Era(number=1, began=DAY / 2)
+
+
+async def test_while_nothing_is_granted_replies_say_for_how_long_and_no_budget_is_called_exhausted() -> None:
+    bench = Bench(store=ForgetfulStore())
+    keeper = bench.keeper()
+    task = asyncio.create_task(keeper.run())
+    try:
+        assert await granted(bench, keeper, "uid/a", total=100, needed=100) == 0
+
+        assert bench.replies[-1].verdicts[0].short
+        assert bench.replies[-1].grants_after == PAUSE_SECONDS
+        assert reply_message(bench.replies[-1], message="").grants_after.seconds == PAUSE_SECONDS
+        assert keeper._term is not None
+        assert not keeper._term.short
+        assert "nothing is granted yet" in keeper.state().remark
+
+        bench.now += PAUSE_SECONDS
+        assert await granted(bench, keeper, "uid/b", total=100, needed=100) == 100
+        assert not bench.replies[-1].grants_after
+        assert not reply_message(bench.replies[-1], message="").HasField("grants_after")
+        assert keeper.state() == LedgerState()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_who_is_silent_for_long_is_given_up_and_a_window_that_is_long_over_is_dropped() -> None:

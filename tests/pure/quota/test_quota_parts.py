@@ -173,7 +173,9 @@ def test_a_user_is_told_by_a_hash_that_needs_the_key() -> None:
     assert "ann" not in user_subject("ann", key=b"k")
 
 
-def _answered(holdings: Holdings, *, now: float, grant: int | None) -> None:
+def _answered(
+    holdings: Holdings, *, now: float, grant: int | None, used: int | None = None, pause: float = 0.0
+) -> None:
     while (call := holdings.next_call(now=now)) is not None:
         holdings.hear(
             Reply(
@@ -183,6 +185,7 @@ def _answered(holdings: Holdings, *, now: float, grant: int | None) -> None:
                 declare=call.session != 9,
                 report_after=10,
                 retry_after=1,
+                grants_after=pause,
                 verdicts=tuple(
                     Verdict(
                         serial=item.serial,
@@ -191,7 +194,7 @@ def _answered(holdings: Holdings, *, now: float, grant: int | None) -> None:
                         created=OurStamp(era=0, version=1),
                         short=grant is None,
                         limit=1000,
-                        used=1000 if grant is None else 0,
+                        used=used if used is not None else 1000 if grant is None else 0,
                     )
                     for item in call.items
                 ),
@@ -241,6 +244,25 @@ def test_while_the_ledger_is_away_what_is_held_is_spent_and_nobody_waits() -> No
     assert all(isinstance(each, Reservation) for each in spent)
     assert isinstance(refused, Shortage)
     assert refused.cause is Cause.UNANSWERED
+
+
+@pytest.mark.parametrize(("used", "cause"), [(300, Cause.PAUSED), (995, Cause.EXHAUSTED)])
+def test_a_ledger_that_grants_nothing_for_a_while_is_not_a_budget_that_is_used_up(used: int, cause: Cause) -> None:
+    holdings = Holdings(incarnation="i", boot="b", now=1000.0)
+    budget = _budget()
+    holdings.bind([budget])
+    charges = [Charge(budget, "", 10)]
+    holdings.reserve(charges, now=1000.0)
+    _answered(holdings, now=1000.0, grant=None, used=used, pause=20.0)
+
+    refused = holdings.reserve(charges, now=1000.5)
+
+    assert isinstance(refused, Shortage)
+    assert refused.cause is cause
+    assert refused.pause == (19.5 if cause is Cause.PAUSED else 0.0)
+    holdings.reserve(charges, now=1020.0)
+    _answered(holdings, now=1020.0, grant=30)
+    assert isinstance(holdings.reserve(charges, now=1020.0), Reservation)
 
 
 def test_no_more_subjects_are_kept_than_there_is_room_for() -> None:

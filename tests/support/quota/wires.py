@@ -46,6 +46,7 @@ def to_sidecar(reply: ledger.Reply) -> mine.Reply:
         now=reply.now,
         report_after=reply.report_after,
         retry_after=reply.retry_after,
+        grants_after=reply.grants_after,
         declare=reply.declare,
         verdicts=tuple(
             mine.Verdict(
