@@ -237,15 +237,17 @@ class _Work:
         before = account.blocks.get((block.holder, block.serial))
         committed = account.committed - (before.committed if before else 0) + block.committed
         others = {owner for owner, _ in account.blocks} - {block.holder}
-        own = block.committed - block.used
-        share = sizing.fair(
-            unspent=terms.limit - account.used,
-            holders=len(others) + 1,
-            used=block.used,
-            used_by_all=_used_of_open(account) - (before.used if before else 0) + block.used,
-        )
-        share -= own
-        give = sizing.grant(item.wish(block.granted), free=terms.limit - committed, share=share)
+        free = terms.limit - committed
+        used_by_all = _used_of_open(account) - (before.used if before else 0) + block.used
+
+        def fair(unspent: int) -> int:
+            return sizing.fair(unspent=unspent, holders=len(others) + 1, used=block.used, used_by_all=used_by_all)
+
+        share = fair(terms.limit - account.used) - (block.committed - block.used)
+        if item.needed > 0:
+            # Of what it has nearly all is in use, for calls under way: that is not to keep those that wait from theirs.
+            share = max(share, fair(free))
+        give = sizing.grant(item.wish(block.granted), free=free, share=share)
         if block.granted + give < item.needed:
             self.starved_by.update(others)
         return give

@@ -1,9 +1,9 @@
 """How much to grant of what is free.
 
-A grant fills a block up to a share of what is not spent: half of it, divided equally by all who hold blocks of the
-account; or a quarter, divided by what each has used, where that gives the holder more. So blocks shrink as the budget
-does, those who spend most are not kept short, and whoever comes later still finds something. Once less than 5 % is
-free, holders are also told that share, and give back what they hold beyond it without using it: so it comes to those
+A grant fills a block up to a share of what is not spent: half of it, divided by what each holder of the account has
+used; or a sixteenth, divided equally, where that gives the holder more. So blocks shrink as the budget does, nobody is
+granted much that others would be sooner through with, and whoever comes later still finds something. Once less than 5 %
+is free, holders are also told that share, and give back what they hold beyond it without using it: so it comes to those
 who use it, and what is left over at the end is a few reservations.
 """
 
@@ -40,8 +40,9 @@ def grant(wish: Wish, *, free: int, share: int) -> int:
 def fair(*, unspent: int, holders: int, used: int = 0, used_by_all: int = 0) -> int:
     """The share of one holder among so many, who has used so much of what all of these have."""
     left = max(0, unspent)
-    equal = left // (2 * max(1, holders))
-    return max(equal, left * used // (4 * used_by_all)) if used_by_all > 0 else equal
+    if used_by_all <= 0:
+        return left // (2 * max(1, holders))
+    return max(left // (16 * max(1, holders)), left * used // (2 * used_by_all))
 
 
 def is_tail(*, free: int, limit: int) -> bool:
