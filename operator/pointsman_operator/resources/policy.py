@@ -195,9 +195,10 @@ class DailyLimit(Model):
 
 
 class Complexity(Model):
-    """How complex a request must be, as a decimal string."""
+    """How complex a request must be, as a decimal string, or how many in a hundred are to be that."""
 
-    threshold: str
+    threshold: str | None = None
+    target_share: int | None = None
 
 
 class SelfCheck(Model):

@@ -31,6 +31,7 @@ from pointsman_sidecar.routing.facts import Surroundings
 from pointsman_sidecar.routing.features import Features
 from pointsman_sidecar.routing.plan import Ejected, PlanError
 from pointsman_sidecar.routing.policy import Model, Policy
+from pointsman_sidecar.routing.shares import Thresholds
 from pointsman_sidecar.spending.purse import Purse
 from pointsman_sidecar.telemetry.observer import Observer
 
@@ -61,6 +62,7 @@ class Completions:
         self._new_id = new_id
         self._clock = clock
         self._health = Health()
+        self._thresholds = Thresholds()
         self._limiter = Limiter(clock=clock)
         self._paying = Paying(purse, refused=observer.short_of_quota)
         self._attempts = Attempts(
@@ -175,6 +177,7 @@ class Completions:
             observation.progress = progress
             observation.planned()
             observation.complexity()
+            self._learn(progress)
             features.content.forget()
             self._health.request(progress.policy, self._clock())
             patience = progress.policy.timeouts.total
@@ -208,8 +211,13 @@ class Completions:
             surroundings=Surroundings(now=self._now(), headers=headers),
             paces=self._paces,
             hindrance=self._paying.limit_hindrance,
-            explains=explains,
+            threshold=self._thresholds.threshold,
         )
+
+    def _learn(self, progress: Progress) -> None:
+        """The share is of requests that no route matched: of these alone the score decides."""
+        if progress.complexity is not None and not progress.plan.route:
+            self._thresholds.add(progress.policy, progress.complexity.score)
 
     def _paces(self, policy: Policy) -> Mapping[str, float]:
         return self._health.paces(policy, self._clock())

@@ -27,12 +27,12 @@ def decide(
     surroundings: Surroundings,
     paces: Callable[[Policy], Mapping[str, float]],
     hindrance: Callable[[Policy], str],
-    explains: bool = False,
+    threshold: Callable[[Policy], float | None],
 ) -> tuple[Progress, Features]:
     """Check the request, measure it, and plan it under the policy in force and with the models that are well.
 
     `hindrance` says why budgets leave no room for the stronger model, in a sentence's end; it is asked where a complex
-    request would go there. Who `explains` is told how complex a request is that a route decides, too.
+    request would go there. `threshold` says from which score on one would.
 
     Raises:
         CompletionError: it is malformed, no policy is in force, or the policy has no model for it.
@@ -44,7 +44,7 @@ def decide(
     policy = policy_of(in_force)
     request_id = new_id()
     try:
-        scored = partial(_complexity, form, policy, hindrance)
+        complexity = _complexity(form, policy, features, hindrance, threshold(policy))
         planned = plan(
             policy,
             features,
@@ -60,12 +60,19 @@ def decide(
     return Progress(id=request_id, policy=policy, plan=planned, complexity=complexity), features
 
 
-def _complexity(form: Form[Any, Any], policy: Policy, hindrance: Callable[[Policy], str]) -> Complexity | None:
-    """How complex the request is, where the policy asks. Scoring takes longer than all else here."""
-    rule = policy.escalation
-    if rule is None or rule.complexity_threshold is None:
+def _complexity(
+    form: Form[Any, Any],
+    policy: Policy,
+    features: Features,
+    hindrance: Callable[[Policy], str],
+    threshold: float | None,
+) -> Complexity | None:
+    """How complex the request is, where that can change its model. Scored once, and only where the policy asks."""
+    if threshold is None or features.request_bytes > policy.max_request_bytes:
         return None
-    scored = Complexity(score=Scorer.load().score(form.prompt()), threshold=rule.complexity_threshold)
+    if Feature.EMBEDDINGS in features.needs or (features.model and policy.allow_pinning):
+        return None
+    scored = Complexity(score=Scorer.load().score(form.prompt()), threshold=threshold)
     return replace(scored, hindrance=hindrance(policy)) if scored.is_high else scored
 
 

@@ -30,9 +30,12 @@ def escalation(snapshot: snapshot_pb2.Snapshot) -> Escalation | None:
         unknown.append(said.when_streaming)
     if unknown:
         raise SnapshotRejectedError(f"escalation holds a value that this sidecar does not know ({unknown[0]})")
+    if not 0 <= said.complexity_share < 100:  # noqa: PLR2004 - percent
+        raise SnapshotRejectedError("escalation.complexity_share is not a number from 0 to 99")
     return Escalation(
         model=said.model,
         complexity_threshold=_share("complexity_threshold", said.complexity_threshold),
+        complexity_share=said.complexity_share,
         confidence_below=_share("confidence_below", said.confidence_below),
         self_check_within=_share("self_check_within", said.self_check_within),
         on=frozenset(_FAULTS[fault] for fault in said.on),
