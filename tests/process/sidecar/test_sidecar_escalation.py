@@ -577,6 +577,23 @@ async def test_explain_says_what_is_done(stub: StubProvider, sidecar: Sidecar) -
             assert explained.decision.complexity == done.complexity
 
 
+async def test_the_threshold_of_a_share_follows_what_is_answered_and_not_what_is_explained(
+    stub: StubProvider, sidecar: Sidecar
+) -> None:
+    rule = snapshot_pb2.Escalation(model="flagship", complexity_share=10)
+    sidecar.apply(snapshot(base_url=stub.base_url, escalation=rule, fallbacks=()))
+
+    for _ in range(3):
+        explained = (await sidecar.app.Explain(ask())).decision.complexity
+        assert explained.threshold == pytest.approx(0.9)
+    first = (await sidecar.app.Complete(ask())).decision.complexity
+    second = (await sidecar.app.Complete(ask())).decision.complexity
+
+    assert first == explained
+    assert second.score == first.score
+    assert second.threshold != first.threshold
+
+
 async def test_a_route_that_matches_decides_whatever_the_complexity(stub: StubProvider, sidecar: Sidecar) -> None:
     content = complex_from(stub, "0")
     content.routes[0].arms[0].model = "mini"

@@ -209,3 +209,10 @@ def test_a_threshold_travels_as_it_is_written() -> None:
 
     assert read.escalation is not None
     assert read.escalation.complexity_threshold == 0.85
+
+
+def test_a_share_is_told_in_place_of_a_threshold() -> None:
+    result = compiled(complexity={"targetShare": 10})
+
+    assert result.snapshot.escalation.complexity_share == 10
+    assert result.snapshot.escalation.complexity_threshold == ""
