@@ -8,12 +8,14 @@ from pointsman_api.v1 import completions_pb2, control_pb2
 from pointsman_operator.compile import Compiled, claim_of, compile_policy, select
 from pointsman_operator.world import World
 from pointsman_sidecar.completing.deciding import decide
+from pointsman_sidecar.completing.tuned import Tuned
 from pointsman_sidecar.contract.explanations import explanation
 from pointsman_sidecar.contract.protobuf_form import ProtobufForm
 from pointsman_sidecar.contract.snapshots import CONTRACT_VERSION, read_snapshot
 from pointsman_sidecar.control.in_force import InForce
 from pointsman_sidecar.doors.headers import for_rules
 from pointsman_sidecar.routing.facts import Surroundings
+from pointsman_sidecar.tuning.counting import Counting
 
 
 class NotProgrammedError(Refusal):
@@ -46,6 +48,8 @@ def explain(
         surroundings=Surroundings(now=now, headers=lambda: for_rules(headers.items())),
         paces=lambda _: {},
         hindrance=lambda _: "",
+        # Nothing was counted either: a share's threshold is where the shipped model has it.
+        tuning=Tuned(in_force, Counting(new_name=new_id, now=lambda: now)).by,
     )
     return explanation(progress, features)
 

@@ -23,7 +23,7 @@ from pointsman_operator.world import World
 from pointsman_sidecar.control.in_force import InForce
 from pointsman_sidecar.control.stream import Backoff, ControlStream
 from pointsman_sidecar.doors.reading import take_short_turns
-from pointsman_sidecar.serving import Served, serving
+from pointsman_sidecar.serving import Served, new_counting, serving
 from pointsman_sidecar.settings import Address
 from pointsman_sidecar.spending.exchange import Exchange
 from pointsman_sidecar.spending.opening import open_purse
@@ -141,6 +141,7 @@ async def _sidecar(
     log: structlog.stdlib.BoundLogger,
 ) -> AsyncIterator[_Sidecar]:
     in_force = InForce()
+    counting = new_counting()
     pod = settings.pod
     identity = control_pb2.ClaimedIdentity(namespace=pod.namespace, pod=pod.name, labels=dict(pod.labels))
     control = ControlStream(
@@ -148,6 +149,7 @@ async def _sidecar(
         identity=identity,
         in_force=in_force,
         store=None,
+        counting=counting,
         metrics=metrics,
         log=log,
         backoff=Backoff(random=random.random),
@@ -176,6 +178,7 @@ async def _sidecar(
             environment=settings.environment,
             grace=_GRACE,
             log=log,
+            counting=counting,
             purse=purse,
         ) as served,
     ):

@@ -35,6 +35,7 @@ class Budgeting:
 
     binding: Binding
     keeper: Keeper
+    pace: Pace
     router: Router
     user_key: UserKey
 
@@ -78,6 +79,7 @@ def budgeting(
     return Budgeting(
         binding=binding,
         keeper=keeper,
+        pace=pace,
         router=Router(keeper, binding=binding),
         user_key=UserKey(hub, secrets=OwnSecrets(cluster, namespace=settings.namespace), namespace=settings.namespace),
     )

@@ -26,12 +26,14 @@ from pointsman_operator.server import Server
 from pointsman_operator.settings import Address, Settings, SettingsError, own_namespace, read_settings
 from pointsman_operator.telemetry import TelemetryServer
 from pointsman_operator.tls import CertificateError, ServingCertificates
+from pointsman_operator.tuning import TuningKeeper, TuningMetrics
 from pointsman_operator.watch import (
     Cluster,
     Connector,
     Keeper,
     KopfThread,
     NoConnectionError,
+    OwnTunings,
     WatchMetrics,
 )
 from pointsman_operator.watch.connection import SERVICE_ACCOUNT
@@ -78,8 +80,7 @@ def run(arguments: Sequence[str], *, environ: Mapping[str, str]) -> int:
 
 
 async def _operate(settings: Settings) -> None:
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
+    stopping, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     registry = _registry()
@@ -99,6 +100,13 @@ async def _operate(settings: Settings) -> None:
             moved=lambda names: written.quotas.look_at(key for name in names if (key := quota_of(name)) is not None),
             opened=lambda: written.quotas.begin(),  # noqa: PLW0108 - made below, of the ledger
             registry=registry,
+        )
+        tuner = TuningKeeper(
+            hub,
+            store=OwnTunings(cluster, namespace=settings.namespace, pace=budgets.pace),
+            now=time.time,
+            clock=time.monotonic,
+            metrics=TuningMetrics(registry),
         )
         written = writers(
             settings,
@@ -126,6 +134,7 @@ async def _operate(settings: Settings) -> None:
             binding=budgets.binding,
             keeper=budgets.keeper,
             router=budgets.router,
+            tuner=tuner,
             registry=registry,
         )
         scan = scan_for(asked, hub=hub, cluster=cluster, writer=written.statuses, replication=replication)
@@ -170,6 +179,7 @@ async def _operate(settings: Settings) -> None:
                     tasks.create_task(written.quotas.run()),
                     tasks.create_task(budgets.keeper.run()),
                     tasks.create_task(budgets.user_key.run()),
+                    tasks.create_task(tuner.run()),
                     tasks.create_task(_announce(hub, server, addresses)),
                     *([tasks.create_task(certificates.run())] if certified else []),
                     *([tasks.create_task(scan.run(interval=settings.relist_interval))] if scan else []),

@@ -27,6 +27,7 @@ from pointsman_operator.replicas import (
 )
 from pointsman_operator.settings import ReplicaSettings, Settings
 from pointsman_operator.tls import ServingCertificates
+from pointsman_operator.tuning import TuningKeeper
 from pointsman_operator.watch import Cluster, ClusterProofs, OwnLease
 from pointsman_operator.writers import Writers
 
@@ -59,6 +60,7 @@ class Replication:
         binding: Binding,
         keeper: Keeper,
         router: Router,
+        tuner: TuningKeeper,
         registry: CollectorRegistry,
     ) -> None:
         chance = random.Random()  # noqa: S311 - spreads load, guards nothing
@@ -86,7 +88,7 @@ class Replication:
         )
         self._fleet = fleet
         identity = ReplicaIdentity(reviewer, account=account)
-        self.service = ReplicasService(fleet, elector=self._elector, identity=identity)
+        self.service = ReplicasService(fleet, tunings=hub.tunings, elector=self._elector, identity=identity)
         self.ledger = LedgerService(
             keeper,
             hub=hub,
@@ -111,7 +113,7 @@ class Replication:
             link=link("the ledger at the holder of the Lease is not reached"), callers=lambda: router.callers
         )
         router.share(self._forwarder, leading=lambda: self._elector.leading)
-        self._follow_with(keeper, router)
+        self._follow_with(keeper, router, tuner)
         self._spreader = Spreader(hub, totals=self._totals, chance=chance)
         self._grace: asyncio.TimerHandle | None = None
 
@@ -144,8 +146,11 @@ class Replication:
 
         self._elector.subscribe(look)
 
-    def _follow_with(self, keeper: Keeper, router: Router) -> None:
-        """Keep the ledger while this replica leads, from the very moment on: compare-and-swap sees to who was late."""
+    def _follow_with(self, keeper: Keeper, router: Router, tuner: TuningKeeper) -> None:
+        """Keep the ledger, and tune, while this replica leads, from the very moment on.
+
+        Compare-and-swap sees to who was late.
+        """
         was_leading = False
 
         def look() -> None:
@@ -154,8 +159,10 @@ class Replication:
                 was_leading = self._elector.leading
                 if was_leading:
                     keeper.begin()
+                    tuner.begin()
                 else:
                     keeper.pause()
+                    tuner.pause()
             router.look()
 
         self._elector.subscribe(look)
@@ -188,12 +195,14 @@ def replicated(
     binding: Binding,
     keeper: Keeper,
     router: Router,
+    tuner: TuningKeeper,
     registry: CollectorRegistry,
 ) -> Replication | None:
     """What this replica is to the others, and whether it writes; None where it is the only one, which always writes."""
     if settings.replicas is None:
         writers.begin()
         keeper.begin()
+        tuner.begin()
         return None
     replication = Replication(
         settings.replicas,
@@ -208,6 +217,7 @@ def replicated(
         binding=binding,
         keeper=keeper,
         router=router,
+        tuner=tuner,
         registry=registry,
     )
     replication.follow(begin=writers.begin, pause=writers.pause)

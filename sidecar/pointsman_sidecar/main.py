@@ -18,7 +18,7 @@ from pointsman_sidecar.control.trust import OperatorTls, Trust
 from pointsman_sidecar.doors.known_errors import AddressInUseError
 from pointsman_sidecar.doors.reading import take_short_turns
 from pointsman_sidecar.doors.status_page import StatusPageError
-from pointsman_sidecar.serving import serving
+from pointsman_sidecar.serving import new_counting, serving
 from pointsman_sidecar.settings import Settings, SettingsError, parse
 from pointsman_sidecar.spending.exchange import Exchange
 from pointsman_sidecar.spending.opening import open_purse
@@ -50,6 +50,7 @@ async def _run(settings: Settings) -> None:
     log: structlog.stdlib.BoundLogger = structlog.get_logger("pointsman.sidecar")
     metrics = Metrics()
     in_force = InForce()
+    counting = new_counting()
     tls = _tls(settings)
     control = ControlStream(
         operator=settings.operator,
@@ -57,6 +58,7 @@ async def _run(settings: Settings) -> None:
         tls=tls,
         in_force=in_force,
         store=SnapshotStore(settings.state_dir) if settings.state_dir else None,
+        counting=counting,
         metrics=metrics,
         log=log,
         backoff=Backoff(random=random.random),
@@ -87,6 +89,7 @@ async def _run(settings: Settings) -> None:
             environment=os.environ,
             grace=settings.grace,
             log=log,
+            counting=counting,
             ready=lambda: not stop.is_set(),
             purse=purse,
         ) as served,

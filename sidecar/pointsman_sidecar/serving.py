@@ -26,6 +26,7 @@ from pointsman_sidecar.spending.purse import Purse
 from pointsman_sidecar.telemetry.metrics import Metrics
 from pointsman_sidecar.telemetry.observer import Observer
 from pointsman_sidecar.telemetry.tracing import spans
+from pointsman_sidecar.tuning.counting import Counting
 
 _First = TypeVar("_First")
 _Second = TypeVar("_Second")
@@ -41,6 +42,11 @@ class Served:
     status_listen: Address
 
 
+def new_counting() -> Counting:
+    """What this process counts for the fleet: nothing yet."""
+    return Counting(new_name=new_decision_id, now=time.time)
+
+
 @asynccontextmanager
 async def serving(
     *,
@@ -52,6 +58,7 @@ async def serving(
     environment: Mapping[str, str],
     grace: float,
     log: structlog.stdlib.BoundLogger,
+    counting: Counting,
     ready: Callable[[], bool] = lambda: True,
     purse: Purse | None = None,
 ) -> AsyncIterator[Served]:
@@ -74,6 +81,7 @@ async def serving(
             clock=time.monotonic,
             random=random.random,
             now=time.time,
+            counting=counting,
             purse=purse,
         )
         status_port = await stack.enter_async_context(

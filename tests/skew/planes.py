@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +41,10 @@ class PlayedSidecar:
     async def say(self, request: Any) -> None:
         """Send a message."""
         await asyncio.wait_for(self._call.write(request), SECONDS)
+
+    async def next(self) -> Any:
+        """The next message, whatever its kind."""
+        return await asyncio.wait_for(self._call.read(), SECONDS)
 
     async def hear(self, kind: str) -> Any:
         """The next message of a kind; those of kinds that this contract does not know are passed over, as promised."""
@@ -125,10 +129,12 @@ class Operator:
 
 
 @asynccontextmanager
-async def todays_operator(contract: Contract, folder: Path) -> AsyncIterator[Operator]:
-    """Today's operator, once it is ready."""
+async def todays_operator(
+    contract: Contract, folder: Path, *, beside: Iterable[tuple[str, Json]] = ()
+) -> AsyncIterator[Operator]:
+    """Today's operator, once it is ready. `beside` are objects that its cluster has, too, with where they are."""
     async with FakeApi.running() as api:
-        for path, value in _resources(contract):
+        for path, value in (*_resources(contract), *beside):
             api.write(path, value)
         api.write(NAMESPACES, namespace())
         api.write(SECRETS, secret("openai", **{"api-key": KEY}))

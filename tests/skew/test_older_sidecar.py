@@ -1,5 +1,6 @@
 """Today's operator and a sidecar of an older version: pods are restarted long after the operator was upgraded."""
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import grpc
 import pytest
 
-from process.operator.fake_api import POLICIES
+from process.operator.fake_api import CONFIG_MAPS, POLICIES
 from skew.contract import Contract, unknown_fields
 from skew.planes import Operator, PlayedSidecar, todays_operator
 from support.waiting import until
@@ -104,3 +105,25 @@ async def test_it_is_told_when_no_policy_is_left(older: Contract, operator: Oper
     told = await sidecar.hear("no_policy")
     assert told.nonce
     assert told.reason == older.said("no-policy", "ConnectResponse").no_policy.reason
+
+
+async def test_what_its_policy_is_tuned_by_is_no_concern_of_it(older: Contract, tmp_path: Path) -> None:
+    """It is told so, as all sidecars are, and passes it over: its policy asks for nothing that needs it."""
+    policy = older.said("snapshot", "ConnectResponse").snapshot.snapshot.policy
+    record = {"namespace": policy.namespace, "policy": policy.name, "version": 7, "at": 1}
+    metadata = {"name": "pointsman-tuning-00", "labels": {"pointsman.dev/tuning": "true"}}
+    kept = {"metadata": metadata, "data": {policy.uid: json.dumps(record)}}
+    async with (
+        todays_operator(older, tmp_path, beside=[(CONFIG_MAPS, kept)]) as operator,
+        operator.channel() as wire,
+    ):
+        sidecar = await connected(older, operator, wire)
+        passed_over: list[str] = []
+        nonce = ""
+        while not (passed_over and nonce):
+            heard = await sidecar.next()
+            passed_over += unknown_fields(heard)
+            nonce = nonce or heard.snapshot.nonce
+        await sidecar.say(answer(older, "ack", nonce))
+
+        await until(lambda: operator.status().get("sidecars", {}).get("summary") == "1/1")

@@ -12,9 +12,10 @@ from prometheus_client import CollectorRegistry
 from pointsman_api.v1 import completions_pb2_grpc, snapshot_pb2
 from pointsman_sidecar.contract.snapshots import read_snapshot
 from pointsman_sidecar.control.in_force import InForce
-from pointsman_sidecar.serving import serving
+from pointsman_sidecar.serving import new_counting, serving
 from pointsman_sidecar.settings import Address
 from pointsman_sidecar.telemetry.metrics import Metrics
+from pointsman_sidecar.tuning.counting import Counting
 from support.snapshots import update
 
 _ANYWHERE = Address(host="127.0.0.1", port=0)
@@ -26,6 +27,7 @@ class Sidecar:
 
     in_force: InForce
     metrics: Metrics
+    counting: Counting
     channel: grpc.aio.Channel
     app: "completions_pb2_grpc.CompletionsAsyncStub"
     address: str
@@ -62,7 +64,7 @@ async def running_sidecar(
     Fails where the sidecar met an error of its own: nothing that a test does may cause one.
     """
     logged = structlog.testing.LogCapture()
-    in_force, metrics = InForce(), Metrics()
+    in_force, metrics, counting = InForce(), Metrics(), new_counting()
     if content is not None:
         in_force.apply(read_snapshot(update(content)))
     in_force.access = dict(access or {})
@@ -75,6 +77,7 @@ async def running_sidecar(
             status_listen=_ANYWHERE,
             environment=environment or {},
             grace=grace,
+            counting=counting,
             log=structlog.wrap_logger(
                 None,
                 processors=[structlog.processors.format_exc_info, logged],
@@ -86,6 +89,7 @@ async def running_sidecar(
         yield Sidecar(
             in_force=in_force,
             metrics=metrics,
+            counting=counting,
             channel=channel,
             app=completions_pb2_grpc.CompletionsStub(channel),
             address=str(served.listen),

@@ -25,13 +25,15 @@ from pointsman_operator.push.identity import (
 )
 from pointsman_operator.push.metrics import HubMetrics
 from pointsman_operator.push.service import ControlService, RelistError
-from pointsman_operator.push.session import Held, Rejection, Session
+from pointsman_operator.push.session import Counted, Held, Rejection, Session
 from pointsman_operator.push.targets import Target
+from pointsman_operator.push.tunings import Published, Tunings
 from pointsman_operator.push.verdicts import Verdict
 
 __all__ = [
     "ClaimedIdentity",
     "ControlService",
+    "Counted",
     "Held",
     "Hub",
     "HubMetrics",
@@ -39,11 +41,13 @@ __all__ = [
     "IdentityUnavailableError",
     "News",
     "Peer",
+    "Published",
     "Rejection",
     "RelistError",
     "Session",
     "SidecarFacts",
     "Target",
+    "Tunings",
     "UnidentifiedError",
     "Verdict",
     "facts_of",

@@ -15,6 +15,7 @@ from pointsman_operator.push.metrics import HubMetrics
 from pointsman_operator.push.quotas import Quotas
 from pointsman_operator.push.session import LONGEST_REASON, Session
 from pointsman_operator.push.sessions import Sessions, pod_of
+from pointsman_operator.push.tunings import Tunings
 from pointsman_operator.push.verdicts import Verdict, Verdicts
 from pointsman_operator.resources import Key, Kind, ModelProvider, ModelRoutingPolicy, Pod, TokenQuota, Unreadable
 from pointsman_operator.world import Differences, World, differences
@@ -42,6 +43,7 @@ class Hub:
         self._verdicts = Verdicts()
         self._quotas = Quotas()
         self._sessions = Sessions()
+        self.tunings = Tunings(self._sessions)
         self._pods: Index[Key] = Index()
         self._aims = self._aims_of(self._world)
         self._listeners: list[Callable[[News], None]] = []
@@ -155,7 +157,7 @@ class Hub:
 
     def connect(self, *, peer: Peer, hello: control.Hello) -> Session:
         """A sidecar is there. It takes the place of an earlier stream of the same pod, whose end went unnoticed."""
-        session = Session(peer=peer, hello=hello)
+        session = Session(peer=peer, hello=hello, tunings=self.tunings.by_uid)
         session.trust(self._trust)
         if earlier := self._sessions.add(session):
             earlier.replaced = True

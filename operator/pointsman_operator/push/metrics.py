@@ -10,7 +10,7 @@ class HubMetrics:
         self.sidecars = Gauge("pointsman_operator_sidecars", "Sidecars that are connected now.", registry=registry)
         self.pushes = Counter(
             "pointsman_operator_pushes",
-            "Updates sent to sidecars, by kind: snapshot, no_policy, access or trust.",
+            "Updates sent to sidecars, by kind: snapshot, no_policy, access, trust or tuning.",
             ["kind"],
             registry=registry,
         )

@@ -205,6 +205,8 @@ class ControlService(control_pb2_grpc.ControlServicer):
                             renewal.cancel()
                         # Beside the reading: it may take as long as the API server is away.
                         renewal = asyncio.create_task(self._renew(session, request.token.token))
+                    case "tally":
+                        self._hub.tunings.take(session, request.tally)
                     case _:  # a kind of message that is newer than this operator
                         continue
         finally:

@@ -1,16 +1,19 @@
 """One connected sidecar: what it has, what it was sent, what it answered. No I/O."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import count
+from types import MappingProxyType
 from typing import Any
 
 from pointsman_api.v1 import control_pb2 as control
-from pointsman_operator.compile import Compiled
+from pointsman_api.v1 import tuning_pb2 as tuning
+from pointsman_operator.compile import Claim, Compiled
 from pointsman_operator.push.identity import Peer
 from pointsman_operator.push.targets import Program, Target, Withhold
-from pointsman_operator.resources import Kind
+from pointsman_operator.resources import Key, Kind
 
 CONTRACT_VERSION = 1
 # As long as a policy's status takes it.
@@ -35,6 +38,14 @@ class Rejection:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Counted:
+    """What a sidecar has counted of the requests of its policy."""
+
+    policy: Key
+    tally: tuning.Tally
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Sent:
     """An update that waits for its answer: a snapshot, or the news that there is none."""
 
@@ -46,10 +57,13 @@ class Session:
     """The operator's side of one stream.
 
     At most one update waits for its answer. Meanwhile the target may change as often as it will: only the latest counts
-    when the answer is there, so that nothing queues up for a slow sidecar.
+    when the answer is there, so that nothing queues up for a slow sidecar. `tunings` has what each policy is tuned by,
+    by its UID, and is asked again each time.
     """
 
-    def __init__(self, *, peer: Peer, hello: control.Hello) -> None:
+    def __init__(
+        self, *, peer: Peer, hello: control.Hello, tunings: Mapping[str, tuning.Tuning] = MappingProxyType({})
+    ) -> None:
         self.peer = peer
         self.held = _held(hello)
         self.rejection: Rejection | None = None
@@ -62,7 +76,11 @@ class Session:
         self.dismissed = ""
         self.noted: tuple[object, object, object, Any] | None = None
         """What `facts_of` made of this session last, after what it made it of."""
+        self.counted: Counted | None = None
+        """What it has counted, as it said last."""
         self._target: Target | None = None
+        self._tunings = tunings
+        self._sent_tuning: tuning.Tuning | None = None
         self._sent: _Sent | None = None
         self._sent_access: control.AccessUpdate | None = None
         self._told_why_none: str | None = None
@@ -73,6 +91,11 @@ class Session:
     def target(self) -> Target | None:
         """What the sidecar should have been told; None only before the hub has decided."""
         return self._target
+
+    @property
+    def policy(self) -> Claim | None:
+        """The policy that is for it, if any."""
+        return None if self._target is None else self._target.decision.winner
 
     @property
     def held_uid(self) -> str:
@@ -133,6 +156,10 @@ class Session:
         if target.access.update != self._sent_access:
             self._sent_access = target.access.update
             return control.ConnectResponse(access=self._sent_access)
+        tuned = None if self.policy is None else self._tunings.get(self.policy.uid)
+        if tuned is not None and tuned is not self._sent_tuning:
+            self._sent_tuning = tuned
+            return control.ConnectResponse(tuning=control.TuningUpdate(tuning=tuned))
         return None
 
     def acknowledge(self, nonce: str) -> bool:

@@ -1,6 +1,7 @@
 """Tells the holder of the Lease of this replica's sidecars, for as long as another replica holds it."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,12 +13,14 @@ from pointsman_api.v1 import replicas_pb2_grpc
 from pointsman_operator.push import Hub, News, facts_of
 from pointsman_operator.replicas.fleet import Totals
 from pointsman_operator.replicas.link import HolderLink, TokenUnreadableError, until_it_ends
-from pointsman_operator.replicas.reports import Outbox
+from pointsman_operator.replicas.reports import CountsOutbox, Outbox, read_published
 
 log = structlog.get_logger(__name__)
 
 # Answers of sidecars come in bursts.
 SETTLE_SECONDS = 0.1
+# How often it is looked what sidecars have counted.
+COUNTS_SECONDS = 5.0
 _Call = grpc.aio.StreamStreamCall[pb.ReportRequest, pb.ReportResponse]
 
 
@@ -41,7 +44,7 @@ class Reporter:
         call = replicas_pb2_grpc.ReplicasStub(channel).Report()
         try:
             await until_it_ends(
-                call, asyncio.create_task(self._say(call, hello)), asyncio.create_task(self._hear_totals(call))
+                call, asyncio.create_task(self._say(call, hello)), asyncio.create_task(self._hear_back(call))
             )
         finally:
             self.totals = None
@@ -52,8 +55,13 @@ class Reporter:
         self._namespaces = {session.peer.namespace for session in self._hub.sidecars()}
         await self._say_changes(call, outbox)
         await call.write(pb.ReportRequest(synced=True))
+        counts = CountsOutbox()
         while True:
-            await self._wake.wait()
+            for message in counts.changes(session.counted for session in self._hub.sidecars()):
+                await call.write(message)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(COUNTS_SECONDS):
+                    await self._wake.wait()
             await asyncio.sleep(SETTLE_SECONDS)
             await self._say_changes(call, outbox)
 
@@ -64,11 +72,12 @@ class Reporter:
             for message in outbox.changes(namespace, map(facts_of, self._hub.sidecars_in(namespace))):
                 await call.write(message)
 
-    async def _hear_totals(self, call: _Call) -> None:
+    async def _hear_back(self, call: _Call) -> None:
         async for response in call:
             if self.totals is None:
                 log.info("reporting to the holder of the Lease")
             self.totals = Totals(replicas=response.replicas, sidecars=response.sidecars)
+            self._hub.tunings.publish(map(read_published, response.tunings))
 
     def _hear(self, news: News) -> None:
         self._namespaces |= news.namespaces

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from pointsman_api.v1 import replicas_pb2 as pb
-from pointsman_operator.push import Rejection, SidecarFacts
+from pointsman_operator.push import Counted, Published, Rejection, SidecarFacts
 from pointsman_operator.resources import Key
 
 # Each with a reason of a thousand characters still makes a message well under the server's limit.
@@ -30,6 +30,21 @@ class Outbox:
             yield pb.ReportRequest(gone=gone[start : start + MOST_PER_MESSAGE])
 
 
+class CountsOutbox:
+    """What was said of counts on a stream, so that only what is new is said again."""
+
+    def __init__(self) -> None:
+        self._said: dict[str, Counted] = {}
+
+    def changes(self, counted: Iterable[Counted | None]) -> Iterator[pb.ReportRequest]:
+        """The messages with what sidecars count now and was not said; whoever asks must send them."""
+        now = {each.tally.process: each for each in counted if each is not None}
+        before, self._said = self._said, now
+        news = [_policy_tally(each) for process, each in now.items() if before.get(process) is not each]
+        for start in range(0, len(news), MOST_PER_MESSAGE):
+            yield pb.ReportRequest(tallies=news[start : start + MOST_PER_MESSAGE])
+
+
 def state_of(facts: SidecarFacts) -> pb.SidecarState:
     """Facts as they are sent."""
     return pb.SidecarState(
@@ -54,9 +69,33 @@ def read_state(state: pb.SidecarState) -> SidecarFacts:
     )
 
 
+def read_counted(said: pb.PolicyTally) -> Counted:
+    """What was counted, as it was sent."""
+    return Counted(policy=Key(said.namespace, said.policy), tally=said.tally)
+
+
+def published(tunings: Iterable[Published]) -> Iterator[list[pb.PolicyTuning]]:
+    """What policies are tuned by, in parts of which each fits a message."""
+    said = [
+        pb.PolicyTuning(namespace=each.policy.namespace, policy=each.policy.name, tuning=each.tuning)
+        for each in tunings
+    ]
+    for start in range(0, len(said), MOST_PER_MESSAGE):
+        yield said[start : start + MOST_PER_MESSAGE]
+
+
+def read_published(said: pb.PolicyTuning) -> Published:
+    """What a policy is tuned by, as it was sent."""
+    return Published(policy=Key(said.namespace, said.policy), tuning=said.tuning)
+
+
 def read_pod(name: pb.PodName) -> Key:
     """A pod's key as it was sent."""
     return Key(name.namespace, name.name)
+
+
+def _policy_tally(counted: Counted) -> pb.PolicyTally:
+    return pb.PolicyTally(namespace=counted.policy.namespace, policy=counted.policy.name, tally=counted.tally)
 
 
 def _pod_name(pod: Key) -> pb.PodName:

@@ -10,26 +10,34 @@ import structlog
 from pointsman_api.v1 import replicas_pb2 as pb
 from pointsman_api.v1 import replicas_pb2_grpc
 from pointsman_operator.election import Elector
+from pointsman_operator.push.tunings import Published, Tunings, is_sound
 from pointsman_operator.replicas.admitting import admitted, dismissed, served
 from pointsman_operator.replicas.fleet import EXPIRES_SECONDS, Fleet, Totals
 from pointsman_operator.replicas.identity import ReplicaIdentity
-from pointsman_operator.replicas.reports import read_pod, read_state
+from pointsman_operator.replicas.reports import published, read_counted, read_pod, read_state
 
 log = structlog.get_logger(__name__)
 
-# How often a replica is told of totals that changed.
+# How often a replica is told of totals and tunings that changed.
 TOTALS_SECONDS = 1.0
 
 _Context = grpc.aio.ServicerContext[pb.ReportRequest, pb.ReportResponse]
 
 
 class ReplicasService(replicas_pb2_grpc.ReplicasServicer):
-    """Fills the fleet, in its event loop."""
+    """Fills the fleet, and hears and tells what the hub has to do with tuning, in their event loop."""
 
     def __init__(
-        self, fleet: Fleet, *, elector: Elector, identity: ReplicaIdentity, now: Callable[[], float] = time.time
+        self,
+        fleet: Fleet,
+        *,
+        tunings: Tunings,
+        elector: Elector,
+        identity: ReplicaIdentity,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self._fleet = fleet
+        self._tunings = tunings
         self._elector = elector
         self._identity = identity
         self._now = now
@@ -50,7 +58,7 @@ class ReplicasService(replicas_pb2_grpc.ReplicasServicer):
         log.info("replica reports", replica=hello.replica)
         reading = self._read(request_iterator, hello.replica, stream)
         try:
-            await served(reading, self._tell_totals(context), ending=ending, seconds=expiry - self._now())
+            await served(reading, self._tell(context), ending=ending, seconds=expiry - self._now())
         finally:
             self._fleet.leave(hello.replica, stream)
             asyncio.get_running_loop().call_later(EXPIRES_SECONDS, self._fleet.expire)
@@ -65,16 +73,28 @@ class ReplicasService(replicas_pb2_grpc.ReplicasServicer):
                 sidecars=map(read_state, request.sidecars),
                 gone=map(read_pod, request.gone),
             )
+            for counted in map(read_counted, request.tallies):
+                if is_sound(counted.tally):
+                    self._tunings.hear(counted)
             if request.synced:
                 self._fleet.synced(replica, stream)
 
-    async def _tell_totals(self, context: _Context) -> None:
+    async def _tell(self, context: _Context) -> None:
         told: Totals | None = None
+        sent: dict[str, Published] = {}
+        revision = -1
         while True:
-            totals = self._fleet.totals()
-            if totals != told:
+            totals, news = self._fleet.totals(), list[Published]()
+            if revision != self._tunings.revision:
+                revision = self._tunings.revision
+                now = {each.tuning.policy_uid: each for each in self._tunings.all()}
+                news = [each for uid, each in now.items() if sent.get(uid) is not each]
+                sent = now
+            if totals != told and not news:
                 await context.write(pb.ReportResponse(replicas=totals.replicas, sidecars=totals.sidecars))
-                told = totals
+            for part in published(news):
+                await context.write(pb.ReportResponse(replicas=totals.replicas, sidecars=totals.sidecars, tunings=part))
+            told = totals
             await asyncio.sleep(TOTALS_SECONDS)
 
     def _look(self) -> None:

@@ -14,6 +14,7 @@ from pointsman_operator.watch.kopf_thread import KopfThread
 from pointsman_operator.watch.own_lease import OwnLease
 from pointsman_operator.watch.own_ledger import OwnLedger
 from pointsman_operator.watch.own_secrets import OwnSecrets
+from pointsman_operator.watch.own_tunings import OwnTunings
 from pointsman_operator.watch.proofs import ClusterProofs
 from pointsman_operator.watch.scan import Scan
 
@@ -28,6 +29,7 @@ __all__ = [
     "OwnLease",
     "OwnLedger",
     "OwnSecrets",
+    "OwnTunings",
     "Scan",
     "WatchMetrics",
 ]

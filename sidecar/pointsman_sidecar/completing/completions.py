@@ -16,6 +16,7 @@ from pointsman_sidecar.completing.racing import Gate
 from pointsman_sidecar.completing.self_checking import SelfChecking
 from pointsman_sidecar.completing.served import Answered, Caller, Headers, Serving, Sink
 from pointsman_sidecar.completing.trying import Trying
+from pointsman_sidecar.completing.tuned import Tuned
 from pointsman_sidecar.contract.decisions import Attempt, Progress, decision
 from pointsman_sidecar.contract.errors import CompletionError, Kind
 from pointsman_sidecar.contract.explanations import explanation
@@ -31,9 +32,9 @@ from pointsman_sidecar.routing.facts import Surroundings
 from pointsman_sidecar.routing.features import Features
 from pointsman_sidecar.routing.plan import Ejected, PlanError
 from pointsman_sidecar.routing.policy import Model, Policy
-from pointsman_sidecar.routing.shares import Thresholds
 from pointsman_sidecar.spending.purse import Purse
 from pointsman_sidecar.telemetry.observer import Observer
+from pointsman_sidecar.tuning.counting import Counting
 
 __all__ = ["Answered", "Caller", "Completions", "Sink"]
 
@@ -54,6 +55,7 @@ class Completions:
         clock: Callable[[], float],
         random: Callable[[], float],
         now: Callable[[], float],
+        counting: Counting,
         purse: Purse | None = None,
     ) -> None:
         self._now = now
@@ -62,7 +64,7 @@ class Completions:
         self._new_id = new_id
         self._clock = clock
         self._health = Health()
-        self._thresholds = Thresholds()
+        self._tuned = Tuned(in_force, counting)
         self._limiter = Limiter(clock=clock)
         self._paying = Paying(purse, refused=observer.short_of_quota)
         self._attempts = Attempts(
@@ -177,7 +179,7 @@ class Completions:
             observation.progress = progress
             observation.planned()
             observation.complexity()
-            self._learn(progress)
+            self._tuned.learn(progress)
             features.content.forget()
             self._health.request(progress.policy, self._clock())
             patience = progress.policy.timeouts.total
@@ -211,13 +213,8 @@ class Completions:
             surroundings=Surroundings(now=self._now(), headers=headers),
             paces=self._paces,
             hindrance=self._paying.limit_hindrance,
-            threshold=self._thresholds.threshold,
+            tuning=self._tuned.by,
         )
-
-    def _learn(self, progress: Progress) -> None:
-        """The share is of requests that no route matched: of these alone the score decides."""
-        if progress.complexity is not None and not progress.plan.route:
-            self._thresholds.add(progress.policy, progress.complexity.score)
 
     def _paces(self, policy: Policy) -> Mapping[str, float]:
         return self._health.paces(policy, self._clock())

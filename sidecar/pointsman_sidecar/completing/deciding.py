@@ -15,7 +15,8 @@ from pointsman_sidecar.control.in_force import InForce
 from pointsman_sidecar.routing.facts import Surroundings
 from pointsman_sidecar.routing.features import Features
 from pointsman_sidecar.routing.plan import Complexity, Ejected, PlanError, plan
-from pointsman_sidecar.routing.policy import Policy
+from pointsman_sidecar.routing.policy import Feature, Policy
+from pointsman_sidecar.tuning.tuning import Tuning
 
 
 def decide(
@@ -27,12 +28,12 @@ def decide(
     surroundings: Surroundings,
     paces: Callable[[Policy], Mapping[str, float]],
     hindrance: Callable[[Policy], str],
-    threshold: Callable[[Policy], float | None],
+    tuning: Callable[[Policy], Tuning],
 ) -> tuple[Progress, Features]:
     """Check the request, measure it, and plan it under the policy in force and with the models that are well.
 
     `hindrance` says why budgets leave no room for the stronger model, in a sentence's end; it is asked where a complex
-    request would go there. `threshold` says from which score on one would.
+    request would go there. `tuning` says what the policy is tuned by.
 
     Raises:
         CompletionError: it is malformed, no policy is in force, or the policy has no model for it.
@@ -44,7 +45,7 @@ def decide(
     policy = policy_of(in_force)
     request_id = new_id()
     try:
-        complexity = _complexity(form, policy, features, hindrance, threshold(policy))
+        complexity = _complexity(form, policy, features, hindrance, tuning(policy))
         planned = plan(
             policy,
             features,
@@ -65,15 +66,24 @@ def _complexity(
     policy: Policy,
     features: Features,
     hindrance: Callable[[Policy], str],
-    threshold: float | None,
+    tuning: Tuning,
 ) -> Complexity | None:
     """How complex the request is, where that can change its model. Scored once, and only where the policy asks."""
+    threshold = _threshold(policy, tuning)
     if threshold is None or features.request_bytes > policy.max_request_bytes:
         return None
     if Feature.EMBEDDINGS in features.needs or (features.model and policy.allow_pinning):
         return None
     scored = Complexity(score=Scorer.load().score(form.prompt()), threshold=threshold)
     return replace(scored, hindrance=hindrance(policy)) if scored.is_high else scored
+
+
+def _threshold(policy: Policy, tuning: Tuning) -> float | None:
+    """From which score on a request goes up; None where complexity is not looked at."""
+    rule = policy.escalation
+    if rule is None or not rule.complexity_share:
+        return None if rule is None else rule.complexity_threshold
+    return tuning.complexity_threshold
 
 
 def policy_of(in_force: InForce) -> Policy:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pointsman_sidecar.routing.policy import Policy
+from pointsman_sidecar.tuning.tuning import UNTUNED, Tuning
 
 WAITING = "the operator has not sent a policy yet"
 
@@ -13,13 +14,15 @@ class InForce:
     """The policy, or a sentence why there is none; and the key of each provider that may be called.
 
     A provider that is not in `access` may not be called; an empty key means that it asks for none. `waiting` tells a
-    sidecar that has heard nothing yet from one that was told that no policy is for it.
+    sidecar that has heard nothing yet from one that was told that no policy is for it. `fleet` is what the operator
+    made of the counts of all sidecars, of this policy or of another one.
     """
 
     policy: Policy | None = None
     no_policy: str = WAITING
     access: Mapping[str, str] = field(default_factory=dict, repr=False)
     waiting: bool = True
+    fleet: Tuning = UNTUNED
 
     def apply(self, policy: Policy) -> None:
         """Put a policy in force."""

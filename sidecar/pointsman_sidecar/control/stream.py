@@ -7,20 +7,27 @@ from dataclasses import dataclass
 import grpc
 import structlog
 
-from pointsman_api.v1 import control_pb2, control_pb2_grpc
+from pointsman_api.v1 import control_pb2, control_pb2_grpc, tuning_pb2
 from pointsman_sidecar.contract.rejections import SnapshotRejectedError
 from pointsman_sidecar.contract.snapshots import CONTRACT_VERSION, read_snapshot
+from pointsman_sidecar.contract.tunings import UnreadableTuningError, read_tuning, tally_of
 from pointsman_sidecar.control.channel import end_if_cancelled, open_channel, reason
 from pointsman_sidecar.control.in_force import InForce
 from pointsman_sidecar.control.outgoing import drain, renew
 from pointsman_sidecar.control.store import SnapshotStore
 from pointsman_sidecar.control.trust import OperatorTls, TokenError, TrustError
 from pointsman_sidecar.telemetry.metrics import Metrics
+from pointsman_sidecar.tuning.counting import Counting
+from pointsman_sidecar.tuning.tuning import UNTUNED
 
 _FIRST_DELAY = 0.1
 _LONGEST_DELAY = 15.0
 # A stream that lived this long, in seconds, was a good one: the next failure starts from the first delay again.
 _GOOD_LIFE = 10.0
+# How often what was counted is sent, where it is not what was sent before. Each sidecar waits a little more or less.
+TALLY_SECONDS = 10.0
+# So long after the operator was last heard of, what it made of the fleet's counts is what it would make now.
+FLEET_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,6 +44,10 @@ class Backoff:
         longest: float = min(_LONGEST_DELAY, _FIRST_DELAY * 2 ** min(failures - 1, 16))
         return longest * (0.5 + self.random() / 2)
 
+    def spread(self, seconds: float) -> float:
+        """About so many seconds: what thousands of sidecars do now and then must not come at the same moment."""
+        return seconds * (0.9 + self.random() / 5)
+
 
 class ControlStream:
     """Keeps `in_force` as the operator says. `run` is the whole life of it.
@@ -51,6 +62,7 @@ class ControlStream:
         identity: control_pb2.ClaimedIdentity | None,
         in_force: InForce,
         store: SnapshotStore | None,
+        counting: Counting,
         metrics: Metrics,
         log: structlog.stdlib.BoundLogger,
         backoff: Backoff,
@@ -62,6 +74,7 @@ class ControlStream:
         self._identity = identity
         self._in_force = in_force
         self._store = store
+        self._counting = counting
         self._metrics = metrics
         self._log = log
         self._backoff = backoff
@@ -69,6 +82,7 @@ class ControlStream:
         self._tls = tls
         self._sleep = sleep
         self._current: control_pb2.SnapshotUpdate | None = None
+        self._heard_at = clock()
         self.informed = asyncio.Event()
         """Set once the operator has said what it takes to serve, or that there is nothing to serve by."""
 
@@ -86,6 +100,8 @@ class ControlStream:
         self._current = update
         self._metrics.programmed(str(policy), policy.generation, [route.name for route in policy.routes])
         self._log.info("stored snapshot in force", policy=str(policy), generation=policy.generation)
+        if self._store and (tuning := self._store.load_tuning()) is not None:
+            self._tune(tuning)
 
     async def run(self) -> None:
         """Connect, follow, and connect again; ends by cancellation only."""
@@ -103,6 +119,8 @@ class ControlStream:
             finally:
                 self._metrics.control_connected.set(0)
             end_if_cancelled()
+            if self._clock() - self._heard_at > FLEET_SECONDS:
+                self._in_force.fleet = UNTUNED
             failures = 1 if self._clock() - started > _GOOD_LIFE else failures + 1
             delay = self._backoff.delay(failures)
             self._log.warning("not connected to the operator", reason=why, retry_in_seconds=round(delay, 2))
@@ -119,9 +137,13 @@ class ControlStream:
         def send(fresh: control_pb2.Token) -> None:
             answers.put_nowait(control_pb2.ConnectRequest(token=fresh))
 
-        renewing = asyncio.create_task(renew(self._tls, token, send=send, log=self._log)) if self._tls else None
+        beside = [asyncio.create_task(self._tell_counts(answers))]
+        if self._tls:
+            beside.append(asyncio.create_task(renew(self._tls, token, send=send, log=self._log)))
+        heard = False
         try:
             async for response in call:
+                heard = True
                 self._metrics.control_connected.set(1)
                 answer = self._receive(response)
                 if answer is not None:
@@ -129,8 +151,10 @@ class ControlStream:
                 if not self._in_force.waiting and (self._in_force.access or self._in_force.policy is None):
                     self.informed.set()
         finally:
-            if renewing is not None:
-                renewing.cancel()
+            if heard:
+                self._heard_at = self._clock()
+            for task in beside:
+                task.cancel()
             call.cancel()
             # A call that has ended is not cancelled, and gRPC would wait for one more answer to send for good.
             answers.put_nowait(None)
@@ -154,7 +178,35 @@ class ControlStream:
                 self._log.info("access", providers=sorted(self._in_force.access))
             case "trust":
                 self._trust(response.trust)
+            case "tuning":
+                if self._tune(response.tuning.tuning):
+                    self._keep(lambda store: store.save_tuning(response.tuning.tuning))
         return None
+
+    async def _tell_counts(self, answers: "asyncio.Queue[control_pb2.ConnectRequest | None]") -> None:
+        """Send what was counted under the policy in force, now and then; ends by cancellation only."""
+        said: tuple[str, int] | None = None
+        while True:
+            await asyncio.sleep(self._backoff.spread(TALLY_SECONDS))
+            policy = self._in_force.policy
+            counts = None if policy is None else self._counting.known(policy.uid)
+            if counts is not None and (counts.process, counts.changes) != said:
+                said = counts.process, counts.changes
+                answers.put_nowait(control_pb2.ConnectRequest(tally=tally_of(counts)))
+
+    def _tune(self, update: tuning_pb2.Tuning) -> bool:
+        """Take over what was made of the fleet's counts; false for what cannot be, or is out of date."""
+        try:
+            tuning = read_tuning(update)
+        except UnreadableTuningError as error:
+            self._log.warning("a tuning is passed over", reason=str(error))
+            return False
+        known = self._in_force.fleet
+        if known.policy_uid == tuning.policy_uid and known.version > tuning.version:
+            return False
+        self._in_force.fleet = tuning
+        self._log.debug("tuning in force", version=tuning.version, complexity_threshold=tuning.complexity_threshold)
+        return True
 
     def _trust(self, update: control_pb2.TrustUpdate) -> None:
         if self._tls is None:

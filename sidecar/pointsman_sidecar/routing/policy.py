@@ -239,8 +239,8 @@ class WhenStreaming(Enum):
 class Escalation:
     """When a stronger model answers in place of one that did; `daily_limit` names the budget that counts it, if any.
 
-    `complexity_threshold` and `confidence_below` of None do not look at these. `complexity_share`, in percent, stands in
-    place of the threshold, which is found for it then; 0 is none. Answers whose confidence is at most
+    `complexity_threshold` and `confidence_below` of None do not look at these. `complexity_share`, in percent, stands
+    in place of the threshold, which is found for it then; 0 is none. Answers whose confidence is at most
     `self_check_within` above the bar are checked by the model that gave them; None checks none.
     """
 

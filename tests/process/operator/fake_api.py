@@ -19,6 +19,7 @@ QUOTAS = f"{GROUP}/tokenquotas"
 NAMESPACES = "/api/v1/namespaces"
 PODS = "/api/v1/pods"
 SECRETS = f"/api/v1/namespaces/{OPERATOR_NAMESPACE}/secrets"
+CONFIG_MAPS = f"/api/v1/namespaces/{OPERATOR_NAMESPACE}/configmaps"
 EVENTS = "/apis/events.k8s.io/v1"
 REVIEWS = "/apis/authentication.k8s.io/v1/tokenreviews"
 _VERBS = ["list", "watch", "patch"]
@@ -33,7 +34,7 @@ class FakeApi:
     def __init__(self) -> None:
         # Pods of one namespace stand apart from all pods, for whoever lists them so.
         self.objects: defaultdict[str, dict[str, Json]] = defaultdict(dict)
-        for path in (POLICIES, PROVIDERS, QUOTAS, NAMESPACES, PODS, SECRETS):
+        for path in (POLICIES, PROVIDERS, QUOTAS, NAMESPACES, PODS, SECRETS, CONFIG_MAPS):
             self.objects[path] = {}
         self.failing: dict[str, int] = {}
         self.refused: Counter[str] = Counter()
@@ -86,9 +87,11 @@ class FakeApi:
         app.router.add_post(f"{EVENTS}/namespaces/{{namespace}}/events", api._create_event)
         app.router.add_get("/api/v1/namespaces/{namespace}/pods/{name}", api._pod)
         app.router.add_get("/api/v1/namespaces/{namespace}/pods", api._collection)
-        app.router.add_post(SECRETS, api._create_secret)
+        app.router.add_post(SECRETS, api._create)
+        app.router.add_post(CONFIG_MAPS, api._create)
+        app.router.add_patch(f"{CONFIG_MAPS}/{{name}}", api._patch_data)
         app.router.add_get(f"{SECRETS}/{{name}}", api._secret)
-        app.router.add_patch(f"{SECRETS}/{{name}}", api._patch_secret)
+        app.router.add_patch(f"{SECRETS}/{{name}}", api._patch_data)
         runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -175,7 +178,10 @@ class FakeApi:
             return web.json_response(self.page)
         self.queries[request.path].append(dict(request.query))
         start = int(request.query.get("continue", "0"))
+        label, _, value = request.query.get("labelSelector", "").partition("=")
         items = list(self.objects[request.path].values())
+        if request.path == CONFIG_MAPS:
+            items = [item for item in items if item["metadata"].get("labels", {}).get(label) == value]
         end = len(items) if self.page_size is None else start + self.page_size
         if start == 0:
             self.lists[request.path] += 1
@@ -214,22 +220,23 @@ class FakeApi:
         found = self.objects[SECRETS].get(request.match_info["name"])
         return _status(404, "not found") if found is None else web.json_response(found)
 
-    async def _create_secret(self, request: web.Request) -> web.StreamResponse:
+    async def _create(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
-        if (name := body["metadata"]["name"]) in self.objects[SECRETS]:
+        if (name := body["metadata"]["name"]) in self.objects[request.path]:
             return _status(409, "already exists")
-        self.write(SECRETS, body)
-        return web.json_response(self.objects[SECRETS][name], status=201)
+        self.write(request.path, body)
+        return web.json_response(self.objects[request.path][name], status=201)
 
-    async def _patch_secret(self, request: web.Request) -> web.StreamResponse:
+    async def _patch_data(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
-        if (there := self.objects[SECRETS].get(request.match_info["name"])) is None:
+        path = request.path.rpartition("/")[0]
+        if (there := self.objects[path].get(request.match_info["name"])) is None:
             return _status(404, "not found")
         if body["metadata"]["resourceVersion"] != there["metadata"]["resourceVersion"]:
             return _status(409, "the object has been modified")
         data = {name: value for name, value in {**there["data"], **body["data"]}.items() if value is not None}
-        self.write(SECRETS, {**there, "data": data})
-        return web.json_response(self.objects[SECRETS][there["metadata"]["name"]])
+        self.write(path, {**there, "data": data})
+        return web.json_response(self.objects[path][there["metadata"]["name"]])
 
     async def _create_event(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()

@@ -18,14 +18,15 @@ from prometheus_client import CollectorRegistry
 
 from pointsman_api.v1 import control_pb2 as control
 from pointsman_api.v1 import replicas_pb2 as pb
-from pointsman_api.v1 import replicas_pb2_grpc
+from pointsman_api.v1 import replicas_pb2_grpc, tuning_pb2
 from pointsman_operator.election import Elector, Holder
 from pointsman_operator.identity import IdentityMetrics, Pacer, Reviewer
-from pointsman_operator.push import Hub, HubMetrics, Peer, Session
+from pointsman_operator.push import Counted, Hub, HubMetrics, Peer, Published, Session
 from pointsman_operator.replicas import Fleet, HolderLink, ReplicaIdentity, ReplicasService, Reporter, Totals
 from pointsman_operator.replicas import link as link_module
 from pointsman_operator.replicas import reporter as reporter_module
 from pointsman_operator.replicas import service as service_module
+from pointsman_operator.resources import Key
 from pointsman_operator.tls import KeyPair
 from pointsman_operator.watch import Cluster, ClusterProofs, Connector
 from process.operator.fake_api import FakeApi
@@ -104,7 +105,9 @@ class Replicas:
             metrics=IdentityMetrics(CollectorRegistry()),
             now=time.time,
         )
-        service = ReplicasService(fleet, elector=elector, identity=ReplicaIdentity(reviewer, account=ACCOUNT))
+        service = ReplicasService(
+            fleet, tunings=hub.tunings, elector=elector, identity=ReplicaIdentity(reviewer, account=ACCOUNT)
+        )
         replicas_pb2_grpc.add_ReplicasServicer_to_server(service, server)
         await server.start()
         text = token(name, expires=expires, **claims)
@@ -136,6 +139,7 @@ class Replicas:
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(link_module, "RETRY_SECONDS", 0.01)
     monkeypatch.setattr(reporter_module, "SETTLE_SECONDS", 0.01)
+    monkeypatch.setattr(reporter_module, "COUNTS_SECONDS", 0.01)
     monkeypatch.setattr(service_module, "TOTALS_SECONDS", 0.01)
 
 
@@ -245,3 +249,37 @@ async def test_what_is_not_known_when_the_stream_breaks_is_said_on_the_next(repl
     await first.elector.step()
 
     await until(lambda: first.pods() == {"app-2"})
+
+
+async def test_the_holder_hears_what_the_sidecars_of_others_have_counted_and_tunes_them(replicas: Replicas) -> None:
+    first, second = await replicas.start("a"), await replicas.start("b")
+    heard: list[Counted] = []
+    first.hub.tunings.subscribe(heard.append)
+    session = second.connect("app-2")
+    uid = "uid-of-shop-support"
+    tally = tuning_pb2.Tally(process="p", policy_uid=uid, complexity=tuning_pb2.ScoreCounts(bins=[1, 2]))
+    for replica in (first, second):
+        await replica.elector.step()
+
+    second.hub.tunings.take(session, tally)
+    await until(lambda: [each.tally for each in heard] == [tally])
+    tuned = Published(policy=Key("shop", "support"), tuning=tuning_pb2.Tuning(policy_uid=uid, version=7))
+    first.hub.tunings.publish([tuned])
+
+    await until(lambda: list(second.hub.tunings.all()) == [tuned])
+    updates = iter(lambda: second.hub.next_update(session), None)
+    assert 7 in [update.tuning.tuning.version for update in updates]
+
+
+async def test_a_replica_that_comes_later_is_told_all_tunings(replicas: Replicas) -> None:
+    first, second = await replicas.start("a"), await replicas.start("b")
+    tunings = [
+        Published(policy=Key("shop", f"p-{number}"), tuning=tuning_pb2.Tuning(policy_uid=str(number), version=1))
+        for number in range(250)
+    ]
+    first.hub.tunings.publish(tunings)
+
+    for replica in (first, second):
+        await replica.elector.step()
+
+    await until(lambda: list(second.hub.tunings.all()) == tunings)

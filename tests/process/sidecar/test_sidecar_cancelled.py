@@ -15,6 +15,7 @@ from grpc.aio import AioRpcError, Metadata
 from pointsman_api.v1 import control_pb2, control_pb2_grpc, quota_pb2_grpc
 from pointsman_sidecar.control.in_force import InForce
 from pointsman_sidecar.control.stream import Backoff, ControlStream
+from pointsman_sidecar.serving import new_counting
 from pointsman_sidecar.spending.exchange import Exchange
 from pointsman_sidecar.spending.opening import open_purse
 from pointsman_sidecar.telemetry.metrics import Metrics
@@ -61,6 +62,7 @@ def following() -> Coroutine[Any, Any, None]:
         identity=IDENTITY,
         in_force=InForce(),
         store=None,
+        counting=new_counting(),
         metrics=Metrics(),
         log=LOG,
         backoff=Backoff(random=random.random),

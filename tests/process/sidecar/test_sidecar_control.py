@@ -35,6 +35,7 @@ async def following(address: str, *, folder: Path | None = None) -> AsyncIterato
             identity=IDENTITY,
             in_force=sidecar.in_force,
             store=SnapshotStore(folder) if folder else None,
+            counting=sidecar.counting,
             metrics=sidecar.metrics,
             log=structlog.wrap_logger(
                 None,

@@ -13,6 +13,7 @@ from pointsman_sidecar.contract.protobuf_form import ProtobufForm
 from pointsman_sidecar.contract.snapshots import read_snapshot
 from pointsman_sidecar.control.in_force import InForce
 from pointsman_sidecar.providers.clients import ProviderClients
+from pointsman_sidecar.serving import new_counting
 from pointsman_sidecar.telemetry.arrivals import over_grpc
 from pointsman_sidecar.telemetry.metrics import Metrics
 from pointsman_sidecar.telemetry.observer import Observer
@@ -133,6 +134,7 @@ async def test_a_callers_patience_is_the_completions(stub: StubProvider) -> None
             clock=time.monotonic,
             random=lambda: 0.0,
             now=time.time,
+            counting=new_counting(),
         )
         with pytest.raises(CompletionError, match=r"no complete answer within 0\.1 s") as caught:
             await completions.complete(

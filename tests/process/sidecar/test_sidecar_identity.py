@@ -69,6 +69,7 @@ async def following(
             identity=None,
             in_force=sidecar.in_force,
             store=SnapshotStore(folder),
+            counting=sidecar.counting,
             metrics=sidecar.metrics,
             log=structlog.wrap_logger(None, processors=[structlog.testing.LogCapture()]),
             backoff=Backoff(random=lambda: 0.0),

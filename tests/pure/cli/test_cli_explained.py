@@ -27,6 +27,7 @@ from pointsman_sidecar.contract.snapshots import CONTRACT_VERSION, read_snapshot
 from pointsman_sidecar.control.in_force import InForce
 from pointsman_sidecar.doors.headers import for_rules
 from pointsman_sidecar.providers.clients import ProviderClients
+from pointsman_sidecar.serving import new_counting
 from pointsman_sidecar.telemetry.arrivals import over_grpc
 from pointsman_sidecar.telemetry.metrics import Metrics
 from pointsman_sidecar.telemetry.observer import Observer
@@ -164,6 +165,7 @@ async def explained_and_served(
             clock=lambda: 0.0,
             random=lambda: 0.0,
             now=lambda: NOW,
+            counting=new_counting(),
         )
         explained = completions.explain(form, headers=lambda: for_rules(headers.items()))
         caller = Caller(arrival=over_grpc("m", {}), headers=lambda: for_rules(headers.items()))

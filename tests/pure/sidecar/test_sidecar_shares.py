@@ -1,15 +1,12 @@
 """The threshold that sends a share of requests up, whatever their scores are."""
 
 import random
-from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pointsman_sidecar.routing.policy import Escalation
-from pointsman_sidecar.routing.shares import Share, Thresholds
-from support.policies import model, policy
+from pointsman_sidecar.tuning.shares import OwnThresholds, Share
 
 
 def went_up(share: Share, scores: list[float]) -> list[bool]:
@@ -68,25 +65,11 @@ def test_the_same_scores_give_the_same_threshold_and_it_is_one(scores: list[floa
     assert 0 <= one.threshold <= 1
 
 
-def test_what_was_found_outlives_a_change_of_the_policy_and_not_another_policy_or_share() -> None:
-    rule = Escalation(model="flagship", complexity_share=10)
-    one = replace(policy(model("mini"), model("flagship"), escalation=rule), uid="one")
-    thresholds = Thresholds()
+def test_what_was_found_stays_the_policys_and_another_policy_or_share_begins_anew() -> None:
+    thresholds = OwnThresholds()
     for _ in range(100):
-        thresholds.add(one, 0.2)
-    found = thresholds.threshold(one)
+        thresholds.add("one", 10, 0.2)
 
-    assert found is not None
-    assert found != pytest.approx(0.9)
-    assert thresholds.threshold(replace(one, max_request_bytes=1_000)) == found
-    assert thresholds.threshold(replace(one, uid="other")) == pytest.approx(0.9)
-    assert thresholds.threshold(replace(one, escalation=replace(rule, complexity_share=20))) == pytest.approx(0.8)
-
-
-def test_a_threshold_that_is_said_stays_whatever_the_scores() -> None:
-    said = policy(model("mini"), model("flagship"), escalation=Escalation(model="flagship", complexity_threshold=0.8))
-    thresholds = Thresholds()
-    for _ in range(100):
-        thresholds.add(said, 0.9)
-
-    assert thresholds.threshold(said) == 0.8
+    assert thresholds.threshold("one", 10) != pytest.approx(0.9)
+    assert thresholds.threshold("other", 10) == pytest.approx(0.9)
+    assert thresholds.threshold("one", 20) == pytest.approx(0.8)

@@ -7,8 +7,6 @@ bounded time for each score.
 from bisect import bisect_left, insort
 from collections import deque
 
-from pointsman_sidecar.routing.policy import Policy
-
 # The shipped distribution counts as much as this many scores. They are the first to be forgotten.
 _PRIOR = 40
 # The scores of late, which the threshold is placed among.
@@ -49,28 +47,23 @@ class Share:
         return min(1.0, low + (high - low) * (place - at))
 
 
-class Thresholds:
-    """Those of the policy in force: found for a share where it names one. Another policy, or share, begins anew."""
+class OwnThresholds:
+    """Those of the policy in force, where it names a share. Another policy, or share, begins anew."""
 
     def __init__(self) -> None:
         self._of: tuple[str, int] | None = None
         self._share = Share(0.0)
 
-    def threshold(self, policy: Policy) -> float | None:
-        """From which score on a request goes up; None where complexity is not looked at."""
-        rule = policy.escalation
-        if rule is None or not rule.complexity_share:
-            return None if rule is None else rule.complexity_threshold
-        return self._found(policy.uid, rule.complexity_share).threshold
+    def threshold(self, policy_uid: str, percent: int) -> float:
+        """From which score on a request goes up, by what this sidecar has seen."""
+        return self._found(policy_uid, percent).threshold
 
-    def add(self, policy: Policy, score: float) -> None:
-        """See the score of a request that was decided by it."""
-        rule = policy.escalation
-        if rule is not None and rule.complexity_share:
-            self._found(policy.uid, rule.complexity_share).add(score)
+    def add(self, policy_uid: str, percent: int, score: float) -> None:
+        """See the score of a request that was decided by the policy."""
+        self._found(policy_uid, percent).add(score)
 
-    def _found(self, uid: str, percent: int) -> Share:
-        if self._of != (uid, percent):
-            self._of = (uid, percent)
+    def _found(self, policy_uid: str, percent: int) -> Share:
+        if self._of != (policy_uid, percent):
+            self._of = (policy_uid, percent)
             self._share = Share(percent / 100)
         return self._share

@@ -1,0 +1,203 @@
+"""Tunes policies while its replica holds the Lease: hears counts, computes, publishes, and writes it down."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+
+import structlog
+
+from pointsman_operator.push import Counted, Hub, Published
+from pointsman_operator.resources import Key, ModelRoutingPolicy, Unreadable
+from pointsman_operator.tuning import states
+from pointsman_operator.tuning.metrics import TuningMetrics
+from pointsman_operator.tuning.records import Record
+from pointsman_operator.tuning.states import PolicyState
+from pointsman_operator.tuning.stores import TuningConflictError, TuningStore, TuningUnavailableError
+from pointsman_operator.tuning.tallies import Tallies
+
+log = structlog.get_logger(__name__)
+
+# How often what was counted is computed with.
+COMPUTE_SECONDS = 5.0
+# How often what is kept of a policy is written, at most. A replica that takes over begins with it.
+WRITE_SECONDS = 60.0
+RETRY_SECONDS = 5.0
+# Thousands of policies must not hold up those whose sidecars wait for something else.
+_AT_A_TIME = 50
+_MOST_WRITTEN = 500
+
+
+@dataclass
+class _Term:
+    """What is known while this replica leads. `touched` are the policies to compute, `unwritten` those to write.
+
+    `looked_at` has each policy as it was when it was computed last.
+    """
+
+    tallies: Tallies
+    states: dict[str, PolicyState]
+    looked_at: dict[str, ModelRoutingPolicy | Unreadable] = field(default_factory=dict)
+    touched: set[str] = field(default_factory=set)
+    unwritten: set[str] = field(default_factory=set)
+    written_at: dict[str, float] = field(default_factory=dict)
+
+
+class TuningKeeper:
+    """From `begin` to `pause` it tunes; `run` is the whole life of it.
+
+    `now` is in seconds since 1970, `clock` steady. `tuned` is told of the policies of which something else may be said.
+    """
+
+    def __init__(
+        self,
+        hub: Hub,
+        *,
+        store: TuningStore,
+        now: Callable[[], float],
+        clock: Callable[[], float],
+        metrics: TuningMetrics,
+        tuned: Callable[[Iterable[Key]], None] = lambda _: None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._hub = hub
+        self._store = store
+        self._now = now
+        self._clock = clock
+        self._metrics = metrics
+        self._tuned = tuned
+        self._sleep = sleep
+        self._turn = asyncio.Event()
+        self._term: _Term | None = None
+        # The latest word of each process, heard before what was kept has been read.
+        self._early: dict[tuple[str, str], Counted] = {}
+        hub.tunings.subscribe(self._hear)
+
+    def begin(self) -> None:
+        """Tune from now on: what is stored counts, and what sidecars say."""
+        self._turn.set()
+        for session in self._hub.sidecars():
+            if session.counted is not None:
+                self._hear(session.counted)
+
+    def pause(self) -> None:
+        """Tune no more: another replica does."""
+        self._turn.clear()
+        self._term = None
+        self._early.clear()
+        self._metrics.policies.set(0)
+
+    def state(self, uid: str) -> PolicyState | None:
+        """What is kept of a policy; None where that is nothing, or not known here."""
+        return None if self._term is None else self._term.states.get(uid)
+
+    async def run(self) -> None:
+        """Tune until cancelled."""
+        await self._hub.ready.wait()
+        while True:
+            await self._turn.wait()
+            try:
+                term = self._term or await self._read()
+                if term is not None:
+                    await self._compute(term)
+                    await self._write(term)
+            except TuningConflictError as error:
+                self._metrics.writes.labels(result="conflict").inc()
+                log.info("what is tuned was written by another replica; it is read again", reason=str(error))
+                self._term = None
+            except TuningUnavailableError as error:
+                self._metrics.writes.labels(result="failed").inc()
+                log.warning("what is tuned cannot be read or written now; will be tried again", reason=str(error))
+                await self._sleep(RETRY_SECONDS)
+                continue
+            await self._sleep(COMPUTE_SECONDS)
+
+    def _hear(self, counted: Counted) -> None:
+        if not self._turn.is_set():
+            return
+        tally, term = counted.tally, self._term
+        if term is None:
+            self._early[tally.policy_uid, tally.process] = counted
+            return
+        grown = term.tallies.hear(tally, now=self._now())
+        if not grown or self._uid_of(counted.policy) != tally.policy_uid:
+            return
+        state = term.states.get(tally.policy_uid) or PolicyState(policy=counted.policy, uid=tally.policy_uid)
+        term.states[tally.policy_uid] = states.taken_in(state, grown)
+        term.touched.add(tally.policy_uid)
+
+    def _uid_of(self, policy: Key) -> str:
+        known = self._hub.world.policies.get(policy)
+        return "" if known is None else known.metadata.uid
+
+    async def _read(self) -> _Term | None:
+        """Begin with what is stored; None where the turn was over before that."""
+        records = await self._store.read()
+        if not self._turn.is_set():
+            return None
+        kept = {uid: record.state for uid, record in records.items()}
+        term = _Term(tallies=Tallies({uid: record.at for uid, record in records.items()}), states=dict(kept))
+        self._term = term
+        self._publish(kept.values())
+        early, self._early = self._early, {}
+        for counted in early.values():
+            self._hear(counted)
+        for session in self._hub.sidecars():
+            if session.counted is not None:
+                self._hear(session.counted)
+        log.info("what is tuned has been read", policies=len(kept))
+        return term
+
+    async def _compute(self, term: _Term) -> None:
+        """Take what was counted and what the policies ask for now, and tell what has changed."""
+        for turn, uid in enumerate(list(term.states)):
+            if turn % _AT_A_TIME == 0:
+                await asyncio.sleep(0)
+            state = term.states[uid]
+            policy = self._hub.world.policies.get(state.policy)
+            if policy is None or policy.metadata.uid != uid:
+                del term.states[uid]
+                term.looked_at.pop(uid, None)
+                term.unwritten.add(uid)
+                self._hub.tunings.forget([uid])
+            elif uid in term.touched or term.looked_at.get(uid) is not policy:
+                term.looked_at[uid] = policy
+                self._look(term, state, policy)
+        self._metrics.policies.set(len(term.states))
+
+    def _look(self, term: _Term, state: PolicyState, policy: ModelRoutingPolicy | Unreadable) -> None:
+        after = states.retuned(state, policy, now=self._now())
+        if after == state and state.uid not in term.touched:
+            return
+        term.touched.discard(state.uid)
+        term.states[state.uid] = after
+        term.unwritten.add(state.uid)
+        if after.version != state.version and term is self._term:
+            self._publish([after])
+        self._tuned([state.policy])
+
+    def _publish(self, told: Iterable[PolicyState]) -> None:
+        self._hub.tunings.publish(
+            Published(policy=state.policy, tuning=states.tuning_of(state)) for state in told if state.version
+        )
+
+    async def _write(self, term: _Term) -> None:
+        """Write what it is time for."""
+        now = self._clock()
+        due = [uid for uid in term.unwritten if now - term.written_at.get(uid, float("-inf")) >= WRITE_SECONDS]
+        due = due[:_MOST_WRITTEN]
+        if not due or term is not self._term:
+            return
+        at = int(self._now())
+        changes = {uid: None if (state := term.states.get(uid)) is None else Record(state=state, at=at) for uid in due}
+        term.unwritten.difference_update(due)
+        try:
+            await self._store.write(changes)
+        except TuningUnavailableError:
+            term.unwritten.update(due)
+            raise
+        self._metrics.writes.labels(result="written").inc()
+        for uid in due:
+            if uid in term.states:
+                term.written_at[uid] = now
+            else:
+                term.written_at.pop(uid, None)

@@ -1,0 +1,78 @@
+"""What is kept of policies, as text that people can read: pure."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from pointsman_operator.resources import Key
+from pointsman_operator.tuning.states import PolicyState
+from pointsman_operator.tuning.thresholds import BINS, Scores
+
+
+class UnreadableRecordError(Exception):
+    """The text is no record of ours."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """A state, and when it was written, in seconds since 1970: what was counted until then is in it."""
+
+    state: PolicyState
+    at: int
+
+
+def encode(record: Record) -> str:
+    """The record as text."""
+    state, scores = record.state, record.state.scores
+    content: dict[str, Any] = {
+        "namespace": state.policy.namespace,
+        "policy": state.policy.name,
+        "version": state.version,
+        "at": record.at,
+    }
+    if scores.total:
+        content["complexity"] = {
+            "share": scores.share,
+            "threshold": scores.threshold,
+            "high": round(scores.high, 1),
+            "scores": [_short(count) for count in scores.bins],
+        }
+    return json.dumps(content, separators=(",", ":"))
+
+
+def decode(uid: str, text: str) -> Record:
+    """Read a record of the policy with this UID.
+
+    Raise UnreadableRecordError. What is not known is passed over: it is of a later version.
+    """
+    try:
+        content = json.loads(text)
+        state = PolicyState(
+            policy=Key(str(content["namespace"]), str(content["policy"])),
+            uid=uid,
+            version=int(content["version"]),
+            scores=_scores(content.get("complexity")),
+        )
+        return Record(state=state, at=int(content["at"]))
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise UnreadableRecordError(f"it holds what is no tuning of ours ({error!r})") from error
+
+
+def _scores(content: Any) -> Scores:
+    if content is None:
+        return Scores()
+    bins = tuple(float(count) for count in content["scores"])
+    if len(bins) != BINS or any(not 0 <= count < float("inf") for count in bins):
+        raise ValueError(f"not {BINS} numbers of scores")
+    threshold = content["threshold"]
+    return Scores(
+        bins=bins,
+        high=float(content["high"]),
+        share=int(content["share"]),
+        threshold=None if threshold is None else float(threshold),
+    )
+
+
+def _short(count: float) -> float | int:
+    rounded = round(count, 1)
+    return int(rounded) if rounded == int(rounded) else rounded

@@ -1,0 +1,53 @@
+"""What is kept of one policy, how more of it is taken in, and what its sidecars are told of it: pure."""
+
+from dataclasses import dataclass, field, replace
+
+from pointsman_api.v1 import tuning_pb2 as pb
+from pointsman_operator.resources import Key, ModelRoutingPolicy, Unreadable
+from pointsman_operator.tuning import thresholds
+from pointsman_operator.tuning.tallies import Growth
+from pointsman_operator.tuning.thresholds import Scores
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyState:
+    """`version` is that of what was told last; 0 where nothing was."""
+
+    policy: Key
+    uid: str
+    version: int = 0
+    scores: Scores = field(default_factory=Scores)
+
+
+def taken_in(state: PolicyState, growth: Growth) -> PolicyState:
+    """The state with what was counted since."""
+    return replace(state, scores=thresholds.taken_in(state.scores, growth))
+
+
+def retuned(state: PolicyState, policy: ModelRoutingPolicy | Unreadable, *, now: float) -> PolicyState:
+    """The state that the policy makes of it; of a higher version where something else is to be told.
+
+    Versions are taken from the clock, so that they grow even where what was kept is lost.
+    """
+    if isinstance(policy, Unreadable):
+        return state
+    after = replace(state, scores=thresholds.placed(state.scores, _share(policy)))
+    if tuning_of(after) == tuning_of(state):
+        return after
+    return replace(after, version=max(state.version + 1, int(now * 1000)))
+
+
+def tuning_of(state: PolicyState) -> pb.Tuning:
+    """What its sidecars are told."""
+    scores = state.scores
+    tuning = pb.Tuning(policy_uid=state.uid, version=state.version)
+    if scores.threshold is not None:
+        tuning.complexity_threshold = f"{scores.threshold:f}"
+        tuning.complexity_share = scores.share
+    return tuning
+
+
+def _share(policy: ModelRoutingPolicy) -> int:
+    escalation = policy.spec.escalation
+    complexity = None if escalation is None else escalation.complexity
+    return 0 if complexity is None else complexity.target_share or 0

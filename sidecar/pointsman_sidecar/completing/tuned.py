@@ -1,0 +1,37 @@
+"""What the policy in force is tuned by, and what is counted for that."""
+
+from pointsman_sidecar.contract.decisions import Progress
+from pointsman_sidecar.control.in_force import InForce
+from pointsman_sidecar.routing.policy import Policy
+from pointsman_sidecar.tuning.counting import Counting
+from pointsman_sidecar.tuning.shares import OwnThresholds
+from pointsman_sidecar.tuning.tuning import UNTUNED, Tuning, tuning_for
+
+
+class Tuned:
+    """The fleet's numbers where there are any; else the sidecar's own, which it goes on looking for all the while."""
+
+    def __init__(self, in_force: InForce, counting: Counting) -> None:
+        self._in_force = in_force
+        self._counting = counting
+        self._own = OwnThresholds()
+
+    def by(self, policy: Policy) -> Tuning:
+        """What a request's plan is made with."""
+        share = _share(policy)
+        if not share:
+            return UNTUNED
+        own = self._own.threshold(policy.uid, share)
+        return tuning_for(policy.uid, share, fleet=self._in_force.fleet, own_threshold=own)
+
+    def learn(self, progress: Progress) -> None:
+        """A request was decided on. The share is of those that no route matched: of these alone the score decides."""
+        policy, complexity = progress.policy, progress.complexity
+        share = _share(policy)
+        if share and complexity is not None and not progress.plan.route:
+            self._own.add(policy.uid, share, complexity.score)
+            self._counting.under(policy.uid).score(complexity.score, is_high=complexity.is_high)
+
+
+def _share(policy: Policy) -> int:
+    return 0 if policy.escalation is None else policy.escalation.complexity_share

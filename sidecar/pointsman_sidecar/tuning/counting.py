@@ -1,0 +1,63 @@
+"""What this process has counted for the fleet: by policy, and growing only."""
+
+import math
+from bisect import bisect_right
+from collections.abc import Callable
+
+BINS = 256
+# As the contract has them: narrow at both ends, where scores are often close together.
+_BEGINNINGS = tuple(math.sin(at / BINS * math.pi / 2) ** 2 for at in range(BINS))
+# Policies follow each other in a sidecar; the counts of so many are kept, should one come back.
+_MOST_POLICIES = 4
+
+
+class ScoreTally:
+    """Complexity scores, and how many of them were high."""
+
+    def __init__(self) -> None:
+        self.bins = [0] * BINS
+        self.high = 0
+
+    def add(self, score: float, *, is_high: bool) -> None:
+        """Count a score from 0 to 1."""
+        self.bins[max(0, bisect_right(_BEGINNINGS, score) - 1)] += 1
+        self.high += is_high
+
+
+class PolicyCounts:
+    """What was counted under one policy. Whoever counts calls `counted` after it, so that it is sent."""
+
+    def __init__(self, *, policy_uid: str, process: str, began: int) -> None:
+        self.policy_uid = policy_uid
+        self.process = process
+        self.began = began
+        self.scores = ScoreTally()
+        self.changes = 0
+        """How often something was counted."""
+
+    def score(self, score: float, *, is_high: bool) -> None:
+        """Count a complexity score that the policy's share is of."""
+        self.scores.add(score, is_high=is_high)
+        self.changes += 1
+
+
+class Counting:
+    """All that is counted in this process. `new_name` gives names that no process has had, `now` seconds since 1970."""
+
+    def __init__(self, *, new_name: Callable[[], str], now: Callable[[], float]) -> None:
+        self._new_name = new_name
+        self._now = now
+        self._of: dict[str, PolicyCounts] = {}
+
+    def under(self, policy_uid: str) -> PolicyCounts:
+        """What is counted under a policy."""
+        if (counts := self._of.get(policy_uid)) is None:
+            if len(self._of) >= _MOST_POLICIES:
+                del self._of[next(iter(self._of))]
+            counts = PolicyCounts(policy_uid=policy_uid, process=self._new_name(), began=int(self._now()))
+            self._of[policy_uid] = counts
+        return counts
+
+    def known(self, policy_uid: str) -> PolicyCounts | None:
+        """What was counted under a policy; None where nothing was."""
+        return self._of.get(policy_uid)

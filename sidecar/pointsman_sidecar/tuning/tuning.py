@@ -1,0 +1,30 @@
+"""What is tuned of a policy beside its snapshot: an input of its plans."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tuning:
+    """Of the policy with this UID. Of two, the one with the higher version is the later.
+
+    `complexity_threshold` is the score from which on a request goes up, found for a share of `complexity_share`
+    percent; None where none was found.
+    """
+
+    policy_uid: str = ""
+    version: int = 0
+    complexity_threshold: float | None = None
+    complexity_share: int = 0
+
+
+UNTUNED = Tuning()
+
+
+def tuning_for(policy_uid: str, share: int, *, fleet: Tuning, own_threshold: float) -> Tuning:
+    """What a policy that wants this share, in percent, is tuned by.
+
+    The fleet's threshold, where it was found for this policy and this share; else the sidecar's own.
+    """
+    if fleet.policy_uid == policy_uid and fleet.complexity_share == share and fleet.complexity_threshold is not None:
+        return fleet
+    return Tuning(policy_uid=policy_uid, complexity_threshold=own_threshold, complexity_share=share)

@@ -1,0 +1,239 @@
+"""From what sidecars count to what the fleet is tuned by: over real streams, kept in ConfigMaps, sent to all."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+import pytest
+import structlog
+from prometheus_client import CollectorRegistry
+
+from pointsman_api.v1 import control_pb2, control_pb2_grpc
+from pointsman_operator.push import ClaimedIdentity, ControlService, Hub, HubMetrics
+from pointsman_operator.quotas import Pace
+from pointsman_operator.resources import Kind
+from pointsman_operator.tuning import TuningKeeper, TuningMetrics
+from pointsman_operator.tuning import keeper as keeper_module
+from pointsman_operator.watch import Cluster, Connector, OwnTunings
+from pointsman_operator.world import Change
+from pointsman_sidecar.control import stream as stream_module
+from pointsman_sidecar.control.store import SnapshotStore
+from pointsman_sidecar.control.stream import Backoff, ControlStream
+from process.operator.fake_api import CONFIG_MAPS, FakeApi
+from pure.operator.objects import OPERATOR_NAMESPACE, Json, policy, provider, world
+from support.sidecars import Sidecar, running_sidecar
+from support.waiting import until
+
+UID = "uid-of-shop-support"
+
+
+def sharing(percent: int, *, version: int = 1) -> Json:
+    """A policy that wants this share of requests at its stronger model."""
+    escalation = {"model": "flagship", "complexity": {"targetShare": percent}}
+    return policy(version=version, generation=version, escalation=escalation)
+
+
+@dataclass
+class Operator:
+    """A replica that leads, or did."""
+
+    hub: Hub
+    keeper: TuningKeeper
+    address: str
+
+
+@dataclass
+class Plane:
+    """Operators, one after the other or at once, on one API server, and sidecars that follow them."""
+
+    stack: AsyncExitStack
+    api: FakeApi
+    cluster: Cluster
+
+    async def operator(self, content: Json) -> Operator:
+        """One more."""
+        return await self.stack.enter_async_context(self.running(content))
+
+    @asynccontextmanager
+    async def running(self, content: Json) -> AsyncIterator[Operator]:
+        """An operator until the block ends."""
+        hub = Hub(secrets_namespace=OPERATOR_NAMESPACE, metrics=HubMetrics(CollectorRegistry()))
+        hub.update(world(policies=[content], providers=[provider()]))
+        keeper = TuningKeeper(
+            hub,
+            store=OwnTunings(self.cluster, namespace=OPERATOR_NAMESPACE, pace=Pace(clock=time.monotonic)),
+            now=time.time,
+            clock=time.monotonic,
+            metrics=TuningMetrics(CollectorRegistry()),
+        )
+
+        async def nothing() -> None:
+            """No cluster to list."""
+
+        service = ControlService(hub, identifier=ClaimedIdentity(), relist=nothing)
+        server = grpc.aio.server()
+        control_pb2_grpc.add_ControlServicer_to_server(service, server)
+        port = server.add_insecure_port("127.0.0.1:0")
+        await server.start()
+        task = asyncio.create_task(keeper.run())
+        try:
+            yield Operator(hub=hub, keeper=keeper, address=f"127.0.0.1:{port}")
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            service.close()
+            await server.stop(grace=1)
+
+    async def sidecar(self, operator: Operator, pod: str, *, folder: Path | None = None) -> Sidecar:
+        """A sidecar that follows an operator."""
+        return await self.stack.enter_async_context(following(operator.address, pod=pod, folder=folder))
+
+    def kept(self) -> Json:
+        """What is kept of the policy."""
+        records = [text for each in self.api.objects[CONFIG_MAPS].values() for text in each["data"].values()]
+        (record,) = [json.loads(text) for text in records]
+        found: Json = record
+        return found
+
+
+@asynccontextmanager
+async def following(address: str, *, pod: str, folder: Path | None = None) -> AsyncIterator[Sidecar]:
+    """A sidecar that follows an operator until the block ends."""
+    async with running_sidecar() as sidecar:
+        control = ControlStream(
+            operator=address,
+            identity=control_pb2.ClaimedIdentity(namespace="shop", pod=pod, labels={}),
+            in_force=sidecar.in_force,
+            store=SnapshotStore(folder) if folder else None,
+            counting=sidecar.counting,
+            metrics=sidecar.metrics,
+            log=structlog.wrap_logger(
+                None, processors=[structlog.testing.LogCapture()], wrapper_class=structlog.stdlib.BoundLogger
+            ),
+            backoff=Backoff(random=lambda: 0.0),
+            clock=asyncio.get_running_loop().time,
+        )
+        control.restore()
+        task = asyncio.create_task(control.run())
+        try:
+            yield sidecar
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+def count(sidecar: Sidecar, scores: list[float], *, threshold: float = 0.5) -> None:
+    """Have a sidecar see requests of these scores."""
+    for score in scores:
+        sidecar.counting.under(UID).score(score, is_high=score >= threshold)
+
+
+def spread(count: int, *, low: float = 0.0, high: float = 1.0) -> list[float]:
+    """As many scores, evenly from the one to the other."""
+    return [low + (high - low) * (at + 0.5) / count for at in range(count)]
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream_module, "TALLY_SECONDS", 0.02)
+    monkeypatch.setattr(keeper_module, "COMPUTE_SECONDS", 0.02)
+    monkeypatch.setattr(keeper_module, "WRITE_SECONDS", 0.0)
+
+
+@pytest.fixture
+async def plane(tmp_path: Path) -> AsyncIterator[Plane]:
+    async with AsyncExitStack() as stack:
+        api = await stack.enter_async_context(FakeApi.running())
+        connector = Connector(kubeconfig=api.kubeconfig(tmp_path))
+        cluster = await stack.enter_async_context(Cluster(connector, secrets_namespace=OPERATOR_NAMESPACE))
+        yield Plane(stack=stack, api=api, cluster=cluster)
+
+
+async def test_the_scores_of_all_sidecars_make_one_threshold_for_all(plane: Plane) -> None:
+    operator = await plane.operator(sharing(10))
+    operator.keeper.begin()
+    one, other = await plane.sidecar(operator, "app-1"), await plane.sidecar(operator, "app-2")
+    await until(lambda: one.in_force.policy is not None and other.in_force.policy is not None)
+
+    # Neither has enough, and each by itself would find another one.
+    count(one, spread(600, high=0.5), threshold=0.45)
+    count(other, spread(600, low=0.5), threshold=0.95)
+
+    await until(lambda: one.in_force.fleet.complexity_threshold is not None)
+    await until(lambda: one.in_force.fleet == other.in_force.fleet)
+    assert one.in_force.fleet.complexity_threshold == pytest.approx(0.9, abs=0.02)
+    assert one.in_force.fleet.complexity_share == 10
+
+
+async def test_another_share_is_found_from_what_was_counted_for_the_one_before(plane: Plane) -> None:
+    operator = await plane.operator(sharing(10))
+    operator.keeper.begin()
+    sidecar = await plane.sidecar(operator, "app-1")
+    await until(lambda: sidecar.in_force.policy is not None)
+    count(sidecar, spread(2_000), threshold=0.9)
+    await until(lambda: sidecar.in_force.fleet.complexity_share == 10)
+    version = sidecar.in_force.fleet.version
+
+    operator.hub.update(operator.hub.world.observe(Kind.POLICY, Change.WRITTEN, sharing(40, version=2)))
+
+    await until(lambda: sidecar.in_force.fleet.complexity_share == 40)
+    assert sidecar.in_force.fleet.complexity_threshold == pytest.approx(0.6, abs=0.01)
+    assert sidecar.in_force.fleet.version > version
+
+
+async def test_a_replica_that_takes_over_goes_on_from_what_was_kept_and_counts_nothing_twice(plane: Plane) -> None:
+    async with plane.running(sharing(20)) as first:
+        first.keeper.begin()
+        async with following(first.address, pod="app-1") as sidecar:
+            await until(lambda: sidecar.in_force.policy is not None)
+            count(sidecar, spread(1_000), threshold=0.8)
+            await until(
+                lambda: bool(plane.api.objects[CONFIG_MAPS]) and sum(plane.kept()["complexity"]["scores"]) == 1_000
+            )
+            threshold = plane.kept()["complexity"]["threshold"]
+            first.keeper.pause()
+            second = await plane.operator(sharing(20))
+            # The same process, which says all that it has counted to the next replica.
+            moved = await plane.stack.enter_async_context(following(second.address, pod="app-1"))
+            moved.counting._of = sidecar.counting._of
+            await until(lambda: any(session.counted is not None for session in second.hub.sidecars()))
+
+            second.keeper.begin()
+
+            await until(lambda: moved.in_force.fleet.complexity_threshold is not None)
+            assert moved.in_force.fleet.complexity_threshold == threshold
+            count(moved, spread(50), threshold=0.8)
+            await until(lambda: sum(plane.kept()["complexity"]["scores"]) == 1_050)
+
+
+async def test_a_restarted_sidecar_has_its_tuning_while_the_operator_is_away(plane: Plane, tmp_path: Path) -> None:
+    folder = tmp_path / "state"
+    folder.mkdir()
+    async with plane.running(sharing(10)) as operator:
+        operator.keeper.begin()
+        async with following(operator.address, pod="app-1", folder=folder) as sidecar:
+            await until(lambda: sidecar.in_force.policy is not None)
+            count(sidecar, spread(1_000), threshold=0.9)
+            await until(lambda: sidecar.in_force.fleet.complexity_threshold is not None)
+            fleet = sidecar.in_force.fleet
+
+    async with following(operator.address, pod="app-1", folder=folder) as restarted:
+        assert restarted.in_force.fleet == fleet
+
+
+async def test_what_is_kept_goes_with_its_policy(plane: Plane) -> None:
+    operator = await plane.operator(sharing(10))
+    operator.keeper.begin()
+    sidecar = await plane.sidecar(operator, "app-1")
+    await until(lambda: sidecar.in_force.policy is not None)
+    count(sidecar, spread(1_000))
+    await until(lambda: bool(plane.api.objects[CONFIG_MAPS]))
+
+    operator.hub.update(operator.hub.world.observe(Kind.POLICY, Change.DELETED, sharing(10)))
+
+    await until(lambda: not any(each["data"] for each in plane.api.objects[CONFIG_MAPS].values()))
