@@ -107,6 +107,7 @@ async def _operate(settings: Settings) -> None:
             now=time.time,
             clock=time.monotonic,
             metrics=TuningMetrics(registry),
+            shows=lambda policy: written.statuses.sidecars_changed([policy.namespace]),
         )
         written = writers(
             settings,
@@ -115,6 +116,7 @@ async def _operate(settings: Settings) -> None:
             cluster=cluster,
             keeper=keeper,
             census=asked,
+            tuned=tuner.shown,
             ledger=budgets.keeper,
             instance=settings.replicas.name if settings.replicas else socket.gethostname(),
             registry=registry,

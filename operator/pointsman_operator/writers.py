@@ -1,7 +1,7 @@
 """What writes statuses, put together."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -42,6 +42,7 @@ def writers(
     cluster: Cluster,
     keeper: Keeper,
     census: Census | None,
+    tuned: Callable[[str], Mapping[str, Any] | None],
     ledger: Ledger,
     instance: str,
     registry: CollectorRegistry,
@@ -63,6 +64,7 @@ def writers(
         secrets_namespace=settings.namespace,
         now=now,
         metrics=metrics,
+        tuned=tuned,
         census=census,
     )
     fleet.subscribe(statuses.sidecars_changed)

@@ -8,9 +8,12 @@ from typing import Any
 from pointsman_operator.push import Verdict
 from pointsman_operator.resources import Problem
 from pointsman_operator.status.conditions import Condition, failed, merged, without
+from pointsman_operator.status.patches import merge_patch
 from pointsman_operator.status.pods import INJECTED, PodsView, Unscanned, injected, named, pods_status
 
 _MOST_REJECTIONS = 10  # as in the CRD
+# What the status says of what is tuned.
+_TUNED = ("escalation",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +31,8 @@ class PolicyView:
 
     `taken` has the pods of connected sidecars that the policy selects and another has, by the name of the other.
     `overridden_by` is the policy that selects the same pods whatever pods there are, and comes before this one.
-    `pods` is None where this operator injects nothing.
+    `pods` is None where this operator injects nothing. `tuned` is what is said of what is tuned, None where that is not
+    known: then what was said stays.
     """
 
     verdict: Verdict
@@ -37,6 +41,7 @@ class PolicyView:
     overridden_by: str | None = None
     access_problems: tuple[Problem, ...] = ()
     pods: PodsView | Unscanned | None = None
+    tuned: Mapping[str, Any] | None = None
 
 
 def policy_status(view: PolicyView, *, before: Mapping[str, Any], now: datetime) -> dict[str, Any]:
@@ -59,7 +64,13 @@ def policy_status(view: PolicyView, *, before: Mapping[str, Any], now: datetime)
         "conditions": merged(wanted, before=kept, generation=generation, now=now),
         "sidecars": _sidecars(view.sidecars),
         **counts,
+        **_tuned(view.tuned, before=before),
     }
+
+
+def _tuned(tuned: Mapping[str, Any] | None, *, before: Mapping[str, Any]) -> dict[str, Any]:
+    said = {name: before[name] for name in _TUNED if name in before}
+    return said if tuned is None else merge_patch(said, tuned)
 
 
 def _programmed(view: PolicyView) -> Condition:

@@ -11,6 +11,7 @@ from pointsman_operator.compile import check_quota
 from pointsman_operator.ledger.windows import Window
 from pointsman_operator.push import Hub, News
 from pointsman_operator.resources import Key, Kind, TokenQuota, Unreadable
+from pointsman_operator.status.patches import merge_patch
 from pointsman_operator.status.quota_events import announcements, event
 from pointsman_operator.status.quotas import (
     LedgerState,
@@ -19,7 +20,6 @@ from pointsman_operator.status.quotas import (
     current_window,
     is_urgent,
     may_write_at,
-    merge_patch,
     quota_status,
     unreadable_status,
 )

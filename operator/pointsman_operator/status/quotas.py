@@ -163,15 +163,6 @@ def may_write_at(last: float | None, *, urgent: bool) -> float:
     return last + (BETWEEN_URGENT_WRITES_SECONDS if urgent else BETWEEN_WRITES_SECONDS)
 
 
-def merge_patch(before: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """The status as a merge patch, in which null removes what is no longer there."""
-    patch: dict[str, Any] = {name: None for name in before if name not in wanted}
-    for name, value in wanted.items():
-        there = before.get(name)
-        patch[name] = merge_patch(there, value) if isinstance(value, dict) and isinstance(there, Mapping) else value
-    return patch
-
-
 def _telling(status: Mapping[str, Any]) -> Any:
     conditions = {each.get("type"): (each.get("status"), each.get("reason")) for each in status.get("conditions") or ()}
     return status.get("observedGeneration"), conditions, status.get("step")

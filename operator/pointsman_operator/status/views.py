@@ -1,7 +1,8 @@
 """Gathers what the status of a namespace's policies depends on: pure."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from pointsman_operator.compile import Claim, grant_access, select
 from pointsman_operator.push import SidecarFacts, Verdict
@@ -19,10 +20,11 @@ def views_of(
     world: World,
     secrets_namespace: str,
     pods: States | Unscanned | None = None,
+    tuned: Callable[[str], Mapping[str, Any] | None],
 ) -> Mapping[Key, PolicyView]:
     """A view for each policy of one namespace; `sidecars` are the namespace's, of whichever replica.
 
-    So are the `pods` that asked for one.
+    So are the `pods` that asked for one. `tuned` is asked for what is said of what a policy is tuned by, by its UID.
     """
     by_key = {verdict.claim.key: verdict for verdict in verdicts}
     governed: defaultdict[Key, list[SidecarView]] = defaultdict(list)
@@ -46,6 +48,7 @@ def views_of(
             overridden_by=overridden.get(key),
             access_problems=_access_problems(verdict, world=world, secrets_namespace=secrets_namespace),
             pods=views[key] if isinstance(views, Mapping) else views,
+            tuned=tuned(verdict.policy.metadata.uid),
         )
         for key, verdict in by_key.items()
     }

@@ -71,7 +71,7 @@ class StatusWriter:
 
     `sidecars_in` gives the sidecars of a namespace, of all replicas. `observe` is told of each object as it stands
     after a write, so that it is not written twice. Without a `census` nothing is said of pods: this operator gives them
-    no sidecar.
+    no sidecar. `tuned` gives what is said of what a policy is tuned by, by its UID.
     """
 
     def __init__(
@@ -84,9 +84,11 @@ class StatusWriter:
         secrets_namespace: str,
         now: Callable[[], datetime],
         metrics: StatusMetrics,
+        tuned: Callable[[str], Mapping[str, Any] | None] = lambda _: None,
         census: Census | None = None,
     ) -> None:
         self._hub = hub
+        self._tuned = tuned
         self._client = client
         self._sidecars_in = sidecars_in
         self._observe = observe
@@ -113,7 +115,7 @@ class StatusWriter:
         self._turn.clear()
 
     def sidecars_changed(self, namespaces: Iterable[str]) -> None:
-        """The sidecars of other replicas in these namespaces, or the pods that lack one, are not what they were."""
+        """In these namespaces the sidecars of other replicas, the pods that lack one, or what is tuned has changed."""
         self._namespaces |= set(namespaces)
         self._wake.set()
 
@@ -178,6 +180,7 @@ class StatusWriter:
                 world=world,
                 secrets_namespace=self._secrets_namespace,
                 pods=pods[namespace] if isinstance(pods, Mapping) else pods,
+                tuned=self._tuned,
             )
             for key, view in sorted(views.items()):
                 # The object as it is now: the verdict's may be older than a status that was written since.

@@ -1,8 +1,9 @@
 """Tunes policies while its replica holds the Lease: hears counts, computes, publishes, and writes it down."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 
@@ -22,6 +23,10 @@ COMPUTE_SECONDS = 5.0
 # How often what is kept of a policy is written, at most. A replica that takes over begins with it.
 WRITE_SECONDS = 60.0
 RETRY_SECONDS = 5.0
+# How often statuses say something else of a policy, at most.
+SHOW_SECONDS = 30.0
+# A policy that is missing for so long is gone: one that this replica has only not seen yet must not lose what is kept.
+GONE_SECONDS = 60.0
 # Thousands of policies must not hold up those whose sidecars wait for something else.
 _AT_A_TIME = 50
 _MOST_WRITTEN = 500
@@ -31,7 +36,8 @@ _MOST_WRITTEN = 500
 class _Term:
     """What is known while this replica leads. `touched` are the policies to compute, `unwritten` those to write.
 
-    `looked_at` has each policy as it was when it was computed last.
+    `looked_at` has each policy as it was when it was computed last. `shown` is what statuses say, and since when; those
+    of `to_show` may have more to say. `missing` are the policies that are not there, and since when. All by UID.
     """
 
     tallies: Tallies
@@ -40,12 +46,15 @@ class _Term:
     touched: set[str] = field(default_factory=set)
     unwritten: set[str] = field(default_factory=set)
     written_at: dict[str, float] = field(default_factory=dict)
+    shown: dict[str, tuple[float, Mapping[str, Any]]] = field(default_factory=dict)
+    to_show: set[str] = field(default_factory=set)
+    missing: dict[str, float] = field(default_factory=dict)
 
 
 class TuningKeeper:
     """From `begin` to `pause` it tunes; `run` is the whole life of it.
 
-    `now` is in seconds since 1970, `clock` steady. `tuned` is told of the policies of which something else may be said.
+    `now` is in seconds since 1970, `clock` steady. `shows` is told of policies whose status has something else to say.
     """
 
     def __init__(
@@ -56,7 +65,7 @@ class TuningKeeper:
         now: Callable[[], float],
         clock: Callable[[], float],
         metrics: TuningMetrics,
-        tuned: Callable[[Iterable[Key]], None] = lambda _: None,
+        shows: Callable[[Key], None] = lambda _: None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._hub = hub
@@ -64,7 +73,7 @@ class TuningKeeper:
         self._now = now
         self._clock = clock
         self._metrics = metrics
-        self._tuned = tuned
+        self._shows = shows
         self._sleep = sleep
         self._turn = asyncio.Event()
         self._term: _Term | None = None
@@ -89,6 +98,12 @@ class TuningKeeper:
     def state(self, uid: str) -> PolicyState | None:
         """What is kept of a policy; None where that is nothing, or not known here."""
         return None if self._term is None else self._term.states.get(uid)
+
+    def shown(self, uid: str) -> Mapping[str, Any] | None:
+        """What the status of a policy says of its tuning; None where that is not known here, or not yet."""
+        if self._term is None:
+            return None
+        return self._term.shown.get(uid, (0.0, {}))[1]
 
     async def run(self) -> None:
         """Tune until cancelled."""
@@ -155,16 +170,39 @@ class TuningKeeper:
             state = term.states[uid]
             policy = self._hub.world.policies.get(state.policy)
             if policy is None or policy.metadata.uid != uid:
-                del term.states[uid]
-                term.looked_at.pop(uid, None)
-                term.unwritten.add(uid)
-                self._hub.tunings.forget([uid])
-            elif uid in term.touched or term.looked_at.get(uid) is not policy:
+                if self._clock() - term.missing.setdefault(uid, self._clock()) >= GONE_SECONDS:
+                    self._forget(term, uid)
+                continue
+            term.missing.pop(uid, None)
+            if uid in term.touched or term.looked_at.get(uid) is not policy:
                 term.looked_at[uid] = policy
                 self._look(term, state, policy)
+            if uid in term.to_show:
+                self._show(term, uid)
         self._metrics.policies.set(len(term.states))
 
+    def _forget(self, term: _Term, uid: str) -> None:
+        for known in (term.states, term.looked_at, term.shown, term.missing):
+            known.pop(uid, None)
+        term.touched.discard(uid)
+        term.to_show.discard(uid)
+        term.unwritten.add(uid)
+        self._hub.tunings.forget([uid])
+
+    def _show(self, term: _Term, uid: str) -> None:
+        """Let the status say what is so, unless it was told something just now."""
+        at, shown = term.shown.get(uid, (float("-inf"), None))
+        now = self._clock()
+        if now - at < SHOW_SECONDS:
+            return
+        term.to_show.discard(uid)
+        state = term.states[uid]
+        if (wanted := states.status_of(state)) != shown:
+            term.shown[uid] = now, wanted
+            self._shows(state.policy)
+
     def _look(self, term: _Term, state: PolicyState, policy: ModelRoutingPolicy | Unreadable) -> None:
+        term.to_show.add(state.uid)
         after = states.retuned(state, policy, now=self._now())
         if after == state and state.uid not in term.touched:
             return
@@ -173,7 +211,6 @@ class TuningKeeper:
         term.unwritten.add(state.uid)
         if after.version != state.version and term is self._term:
             self._publish([after])
-        self._tuned([state.policy])
 
     def _publish(self, told: Iterable[PolicyState]) -> None:
         self._hub.tunings.publish(

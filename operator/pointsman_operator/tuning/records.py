@@ -34,6 +34,7 @@ def encode(record: Record) -> str:
         content["complexity"] = {
             "share": scores.share,
             "threshold": scores.threshold,
+            "judged": round(scores.judged, 1),
             "high": round(scores.high, 1),
             "scores": [_short(count) for count in scores.bins],
         }
@@ -67,6 +68,7 @@ def _scores(content: Any) -> Scores:
     threshold = content["threshold"]
     return Scores(
         bins=bins,
+        judged=float(content["judged"]),
         high=float(content["high"]),
         share=int(content["share"]),
         threshold=None if threshold is None else float(threshold),

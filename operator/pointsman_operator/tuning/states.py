@@ -1,6 +1,7 @@
 """What is kept of one policy, how more of it is taken in, and what its sidecars are told of it: pure."""
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from pointsman_api.v1 import tuning_pb2 as pb
 from pointsman_operator.resources import Key, ModelRoutingPolicy, Unreadable
@@ -45,6 +46,17 @@ def tuning_of(state: PolicyState) -> pb.Tuning:
         tuning.complexity_threshold = f"{scores.threshold:f}"
         tuning.complexity_share = scores.share
     return tuning
+
+
+def status_of(state: PolicyState) -> dict[str, Any]:
+    """What the policy's status says of it, coarse enough to hold still where nothing moves."""
+    scores = state.scores
+    complexity: dict[str, Any] = {}
+    if scores.threshold is not None:
+        complexity["threshold"] = f"{scores.threshold:.3f}"
+    if scores.share and (seen := scores.seen) is not None:
+        complexity["share"] = round(seen * 100)
+    return {"escalation": {"complexity": complexity}} if complexity else {}
 
 
 def _share(policy: ModelRoutingPolicy) -> int:

@@ -19,9 +19,13 @@ _EDGES = tuple(math.sin(at / BINS * math.pi / 2) ** 2 for at in range(BINS + 1))
 
 @dataclass(frozen=True, kw_only=True)
 class Scores:
-    """How the scores of late are spread, how many of them were high, and the threshold that is in force for a share."""
+    """How the scores of late are spread, and the threshold that is in force for a share.
+
+    `judged` of them were held against a threshold for this share, of which `high` were above it.
+    """
 
     bins: tuple[float, ...] = (0.0,) * BINS
+    judged: float = 0.0
     high: float = 0.0
     share: int = 0
     threshold: float | None = None
@@ -33,8 +37,8 @@ class Scores:
 
     @property
     def seen(self) -> float | None:
-        """The share of them that was high, from 0 to 1; None where there are none."""
-        return self.high / self.total if self.total else None
+        """The share that was high, from 0 to 1; None where that is not known."""
+        return self.high / self.judged if self.judged else None
 
 
 def taken_in(scores: Scores, growth: Growth) -> Scores:
@@ -45,14 +49,17 @@ def taken_in(scores: Scores, growth: Growth) -> Scores:
     stays = min(1.0, max(0.0, MEMORY - added) / total) if total else 0.0
     more = (*growth.scores, *(0,) * (BINS - len(growth.scores)))
     bins = tuple(each * stays + new for each, new in zip(scores.bins, more, strict=True))
-    return replace(scores, bins=bins, high=scores.high * stays + min(growth.high, added))
+    high = scores.high * stays + min(growth.high, added)
+    return replace(scores, bins=bins, judged=scores.judged * stays + added, high=high)
 
 
 def placed(scores: Scores, share: int) -> Scores:
     """The scores with the threshold for this share, in percent; 0 wants none. The same object where nothing changes."""
     if share != scores.share:
-        # What was high was so by another share's threshold: nothing is to be made up for.
-        scores = replace(scores, share=share, threshold=None, high=scores.total * share / 100)
+        before, scores = scores.share, replace(scores, share=share, threshold=None)
+        if before:
+            # What was high was so by another share's threshold: nothing is to be made up for.
+            scores = replace(scores, judged=0.0, high=0.0)
     if not share or scores.total < ENOUGH:
         return scores
     threshold = round(_threshold(scores, share / 100), _DIGITS)
@@ -63,8 +70,8 @@ def placed(scores: Scores, share: int) -> Scores:
 
 def _threshold(scores: Scores, wanted: float) -> float:
     """The score that the wanted share lies above, and what was missed of late."""
-    missed = wanted - scores.high / scores.total
-    above = min(1.0, max(0.0, wanted + missed)) * scores.total
+    missed = wanted * scores.judged - scores.high
+    above = min(scores.total, max(0.0, wanted * scores.total + missed))
     for at in range(BINS - 1, -1, -1):
         if (count := scores.bins[at]) >= above and count:
             return _EDGES[at + 1] - above / count * (_EDGES[at + 1] - _EDGES[at])

@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 from pointsman_api.v1 import control_pb2, control_pb2_grpc
 from pointsman_operator.push import ClaimedIdentity, ControlService, Hub, HubMetrics
 from pointsman_operator.quotas import Pace
-from pointsman_operator.resources import Kind
+from pointsman_operator.resources import Key, Kind
 from pointsman_operator.tuning import TuningKeeper, TuningMetrics
 from pointsman_operator.tuning import keeper as keeper_module
 from pointsman_operator.watch import Cluster, Connector, OwnTunings
@@ -44,6 +44,7 @@ class Operator:
 
     hub: Hub
     keeper: TuningKeeper
+    shown: list[Key]
     address: str
 
 
@@ -64,12 +65,14 @@ class Plane:
         """An operator until the block ends."""
         hub = Hub(secrets_namespace=OPERATOR_NAMESPACE, metrics=HubMetrics(CollectorRegistry()))
         hub.update(world(policies=[content], providers=[provider()]))
+        shown: list[Key] = []
         keeper = TuningKeeper(
             hub,
             store=OwnTunings(self.cluster, namespace=OPERATOR_NAMESPACE, pace=Pace(clock=time.monotonic)),
             now=time.time,
             clock=time.monotonic,
             metrics=TuningMetrics(CollectorRegistry()),
+            shows=shown.append,
         )
 
         async def nothing() -> None:
@@ -82,7 +85,7 @@ class Plane:
         await server.start()
         task = asyncio.create_task(keeper.run())
         try:
-            yield Operator(hub=hub, keeper=keeper, address=f"127.0.0.1:{port}")
+            yield Operator(hub=hub, keeper=keeper, shown=shown, address=f"127.0.0.1:{port}")
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
@@ -143,6 +146,7 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream_module, "TALLY_SECONDS", 0.02)
     monkeypatch.setattr(keeper_module, "COMPUTE_SECONDS", 0.02)
     monkeypatch.setattr(keeper_module, "WRITE_SECONDS", 0.0)
+    monkeypatch.setattr(keeper_module, "GONE_SECONDS", 0.0)
 
 
 @pytest.fixture
@@ -236,4 +240,58 @@ async def test_what_is_kept_goes_with_its_policy(plane: Plane) -> None:
 
     operator.hub.update(operator.hub.world.observe(Kind.POLICY, Change.DELETED, sharing(10)))
 
+    await until(lambda: operator.keeper.state(UID) is None)
     await until(lambda: not any(each["data"] for each in plane.api.objects[CONFIG_MAPS].values()))
+
+
+async def test_a_status_says_what_is_so_and_not_more_often_than_it_may(plane: Plane) -> None:
+    operator = await plane.operator(sharing(10))
+    operator.keeper.begin()
+    sidecar = await plane.sidecar(operator, "app-1")
+    await until(lambda: sidecar.in_force.policy is not None)
+    count(sidecar, spread(1_000), threshold=0.9)
+    await until(lambda: bool(operator.keeper.shown(UID)))
+
+    count(sidecar, spread(3_000, high=0.5), threshold=0.9)
+    await until(lambda: sum(plane.kept()["complexity"]["scores"]) == 4_000)
+
+    complexity = {"threshold": "0.900", "share": 10}
+    assert operator.keeper.shown(UID) == {"escalation": {"complexity": complexity}}
+    assert operator.shown == [Key("shop", "support")]
+
+
+async def test_a_store_that_cannot_be_used_holds_nothing_up_and_is_tried_again(
+    plane: Plane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeper_module, "RETRY_SECONDS", 0.01)
+    operator = await plane.operator(sharing(10))
+    operator.keeper.begin()
+    sidecar = await plane.sidecar(operator, "app-1")
+    await until(lambda: sidecar.in_force.policy is not None and operator.keeper.shown(UID) is not None)
+    plane.api.failing[CONFIG_MAPS] = 503
+
+    count(sidecar, spread(1_000), threshold=0.9)
+    await until(lambda: sidecar.in_force.fleet.complexity_threshold is not None)
+    assert not plane.api.objects[CONFIG_MAPS]
+    plane.api.failing.clear()
+
+    await until(lambda: bool(plane.api.objects[CONFIG_MAPS]))
+
+
+async def test_of_two_that_write_the_one_that_was_late_reads_again(plane: Plane) -> None:
+    one, other = await plane.operator(sharing(10)), await plane.operator(sharing(10))
+    one.keeper.begin()
+    other.keeper.begin()
+    await until(lambda: one.keeper.shown(UID) is not None and other.keeper.shown(UID) is not None)
+    first, second = await plane.sidecar(one, "app-1"), await plane.sidecar(other, "app-2")
+    await until(lambda: first.in_force.policy is not None and second.in_force.policy is not None)
+
+    count(first, spread(1_000), threshold=0.9)
+    await until(lambda: bool(plane.api.objects[CONFIG_MAPS]))
+    count(second, spread(1_000), threshold=0.9)
+
+    await until(lambda: second.in_force.fleet.complexity_threshold is not None)
+    # What the other one has written, with what its own sidecar counts from there on.
+    await until(lambda: other.keeper.state(UID) is not None)
+    count(second, spread(100), threshold=0.9)
+    await until(lambda: sum(plane.kept()["complexity"]["scores"]) >= 1_100)

@@ -68,6 +68,7 @@ def statuses(hub: Hub, census: Census | None, *, before: Json | None = None) -> 
         world=hub.world,
         secrets_namespace=OPERATOR_NAMESPACE,
         pods=pods["shop"] if isinstance(pods, Mapping) else pods,
+        tuned=lambda _: None,
     )
     return {key.name: policy_status(view, before=before or {}, now=NOW) for key, view in views.items()}
 

@@ -14,6 +14,7 @@ from pointsman_operator.ledger.accounts import Account, AccountKey, Block, Stamp
 from pointsman_operator.resources import Unreadable, parse_quota
 from pointsman_operator.status import Standing, standings_in
 from pointsman_operator.status.amounts import digits, words
+from pointsman_operator.status.patches import merge_patch
 from pointsman_operator.status.quota_events import announcements, event
 from pointsman_operator.status.quotas import (
     LedgerState,
@@ -21,7 +22,6 @@ from pointsman_operator.status.quotas import (
     current_window,
     is_urgent,
     may_write_at,
-    merge_patch,
     quota_status,
     unreadable_status,
 )

@@ -36,12 +36,20 @@ def connect(hub: Hub, pod: str, *, answer: str = "ack", **labels: str) -> Sessio
     return session
 
 
-def status_of(hub: Hub, name: str = "support", *, before: Json | None = None, now: datetime = EARLIER) -> Json:
+def status_of(
+    hub: Hub,
+    name: str = "support",
+    *,
+    before: Json | None = None,
+    now: datetime = EARLIER,
+    tuned: Json | None = None,
+) -> Json:
     views = views_of(
         hub.verdicts_in("shop"),
         sidecars=map(facts_of, hub.sidecars_in("shop")),
         world=hub.world,
         secrets_namespace=OPERATOR_NAMESPACE,
+        tuned=lambda _: tuned,
     )
     return policy_status(views[Key("shop", name)], before=before or {}, now=now)
 
@@ -256,3 +264,17 @@ def test_a_provider_whose_spec_is_wrong_says_where() -> None:
 
     assert provider_ready(provider(baseURL=7))[1] == "InvalidSpec"
     assert provider_ready(provider(allowed=selector))[1] == "InvalidSelector"
+
+
+def test_what_is_tuned_is_said_kept_while_it_is_not_known_and_taken_away_where_it_is_no_more() -> None:
+    hub = hub_of(policies=[policy()])
+    tuned = {"escalation": {"complexity": {"threshold": "0.873", "share": 11}}}
+
+    said = status_of(hub, tuned=tuned)
+
+    assert said["escalation"] == tuned["escalation"]
+    assert status_of(hub, before=said)["escalation"] == tuned["escalation"]
+    assert status_of(hub, before=said, tuned={}) == {**status_of(hub), "escalation": None}
+    # The threshold of another share is not known yet: null takes it out of what stands there.
+    without = status_of(hub, before=said, tuned={"escalation": {"complexity": {"share": 9}}})
+    assert without["escalation"] == {"complexity": {"threshold": None, "share": 9}}
