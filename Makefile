@@ -106,6 +106,11 @@ eval-savings: $(VENV)/.installed ## What both would save: replay recorded questi
 	$(NEEDS_DATA)
 	@$(MODELS) -m evaluating.savings $(DATA)
 
+.PHONY: eval-share
+eval-share: $(VENV)/.installed ## Measure whether a share of complex requests is kept on other kinds of questions (3 minutes; DATA=folder).
+	$(NEEDS_DATA)
+	@OMP_NUM_THREADS=1 PYTHONPATH=bench/eval $(BIN)/python -m training.shares $(DATA)
+
 .PHONY: eval-speed
 eval-speed: $(VENV)/.installed ## Measure what the complexity score costs in time and memory, hostile texts included.
 	@$(MODELS) -m evaluating.speed

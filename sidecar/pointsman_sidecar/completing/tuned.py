@@ -29,8 +29,12 @@ class Tuned:
         policy, complexity = progress.policy, progress.complexity
         share = _share(policy)
         if share and complexity is not None and not progress.plan.route:
-            self._own.add(policy.uid, share, complexity.score)
-            self._counting.under(policy.uid).score(complexity.score, is_high=complexity.is_high)
+            self.see(policy.uid, share, complexity.score, is_high=complexity.is_high)
+
+    def see(self, policy_uid: str, share: int, score: float, *, is_high: bool) -> None:
+        """Count a score of a policy that wants this share, in percent."""
+        self._own.add(policy_uid, share, score)
+        self._counting.under(policy_uid).score(score, is_high=is_high)
 
 
 def _share(policy: Policy) -> int:

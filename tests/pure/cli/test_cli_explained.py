@@ -6,6 +6,9 @@ the error's decision are the plan that was followed.
 
 import asyncio
 import json
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,18 +18,25 @@ from hypothesis import strategies as st
 
 from pointsman.explaining import explain
 from pointsman.worlds import Pod
-from pointsman_api.v1 import completions_pb2, control_pb2, decision_pb2
+from pointsman_api.v1 import completions_pb2, control_pb2, decision_pb2, tuning_pb2
 from pointsman_operator.compile import Compiled, compile_policy
 from pointsman_operator.world import World
 from pointsman_sidecar.completing.completions import Caller, Completions
+from pointsman_sidecar.completing.deciding import decide
+from pointsman_sidecar.completing.tuned import Tuned
 from pointsman_sidecar.contract.chat_form import ChatForm
 from pointsman_sidecar.contract.errors import CompletionError
+from pointsman_sidecar.contract.explanations import explanation
 from pointsman_sidecar.contract.forms import Form
 from pointsman_sidecar.contract.protobuf_form import ProtobufForm
 from pointsman_sidecar.contract.snapshots import CONTRACT_VERSION, read_snapshot
+from pointsman_sidecar.contract.tunings import read_tuning
 from pointsman_sidecar.control.in_force import InForce
+from pointsman_sidecar.control.store import SnapshotStore
 from pointsman_sidecar.doors.headers import for_rules
 from pointsman_sidecar.providers.clients import ProviderClients
+from pointsman_sidecar.routing.facts import Surroundings
+from pointsman_sidecar.routing.plan import Ejected
 from pointsman_sidecar.serving import new_counting
 from pointsman_sidecar.telemetry.arrivals import over_grpc
 from pointsman_sidecar.telemetry.metrics import Metrics
@@ -91,9 +101,13 @@ ROUTES = st.lists(
     ),
     max_size=4,
 ).map(lambda routes: [{"name": f"r-{number}", **route} for number, route in enumerate(routes)])
+SHARING = {"model": "flagship", "complexity": {"targetShare": 40}}
 SPECS = st.fixed_dictionaries(
     {"routes": ROUTES, "resilience": st.sampled_from([{}, {"fallbacks": ["flagship"]}])},
-    optional={"risk": st.sampled_from([{}, {"lexicons": [], "terms": [{"domain": "Legal", "words": ["hello"]}]}])},
+    optional={
+        "escalation": st.sampled_from([SHARING, {"model": "flagship", "complexity": {"threshold": "0.5"}}]),
+        "risk": st.sampled_from([{}, {"lexicons": [], "terms": [{"domain": "Legal", "words": ["hello"]}]}]),
+    },
 )
 BODIES = st.fixed_dictionaries(
     {"messages": st.lists(st.sampled_from(PROMPTS), min_size=1, max_size=3)},
@@ -204,3 +218,71 @@ def test_what_is_explained_is_what_is_done_whatever_the_door(spec: Json, said: J
 def verdicts(explained: completions_pb2.ExplainResponse) -> list[tuple[str, bool]]:
     """Which routes were tried, and which matched."""
     return [(trial.route, trial.matched) for trial in explained.routes]
+
+
+TUNINGS = st.builds(
+    lambda threshold, share: tuning_pb2.Tuning(
+        version=7, complexity_threshold=f"{threshold:.4f}", complexity_share=share
+    ),
+    st.floats(0, 1),
+    st.just(40),
+)
+HISTORIES = st.lists(st.floats(0, 1), max_size=60)
+EJECTED = st.dictionaries(st.sampled_from(["mini", "flagship"]), st.just(Ejected(message="it failed", badness=(1.0,))))
+
+
+def planned(
+    said: Json, state: InForce, tuned: Tuned, *, ejected: Mapping[str, Ejected], hindrance: str, paces: Json
+) -> completions_pb2.ExplainResponse:
+    """What a sidecar would do with the request."""
+    progress, features = decide(
+        ProtobufForm(as_message(said)),
+        in_force=state,
+        new_id=lambda: "d-1",
+        ejected=lambda _: ejected,
+        surroundings=Surroundings(now=NOW, headers=dict),
+        paces=lambda _: paces,
+        hindrance=lambda _: hindrance,
+        tuning=tuned.by,
+    )
+    return explanation(progress, features)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    spec=SPECS,
+    said=BODIES,
+    tuning=TUNINGS,
+    histories=st.tuples(HISTORIES, HISTORIES),
+    ejected=EJECTED,
+    hindrance=st.sampled_from(["", "its daily limit is reached"]),
+    paces=st.dictionaries(st.sampled_from(["mini", "flagship"]), st.floats(0.01, 5)),
+)
+def test_the_same_request_and_state_make_the_same_plan_on_every_replica_and_after_a_restart(
+    spec: Json,
+    said: Json,
+    tuning: tuning_pb2.Tuning,
+    histories: tuple[list[float], list[float]],
+    ejected: dict[str, Ejected],
+    hindrance: str,
+    paces: Json,
+) -> None:
+    """Snapshot, tuning, budgets and circuits are the state; what either has seen before is none of it."""
+    world_ = world(provider(), policy(**{"escalation": SHARING, **spec}))
+    plans = []
+    ((_, resource),) = world_.policies.items()
+    tuning.policy_uid = resource.metadata.uid
+    with tempfile.TemporaryDirectory() as folder:
+        store = SnapshotStore(Path(folder))
+        store.save_tuning(tuning)
+        restored = store.load_tuning()
+    assert restored is not None
+    for told, history in zip((tuning, restored), histories, strict=True):
+        state = in_force(world_)
+        state.fleet = read_tuning(told)
+        tuned = Tuned(state, new_counting())
+        for score in history:
+            tuned.see(tuning.policy_uid, 40, score, is_high=False)
+        plans.append(planned(said, state, tuned, ejected=ejected, hindrance=hindrance, paces=paces))
+
+    assert plans[0] == plans[1]
