@@ -203,6 +203,12 @@ def run(
             metavar="FOLDER", help="Where ca.crt is, by which it is known, and tls.crt and tls.key if needed."
         ),
     ] = None,
+    calibration: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="What confidences mean, by the policy's names of models, as calibrate wrote it."
+        ),
+    ] = None,
     log_level: Annotated[str, typer.Option(help="DEBUG, INFO, WARNING or ERROR")] = "INFO",
 ) -> None:
     """Serve completions by a policy from files, without a cluster. Changes to the files take effect at once."""
@@ -228,6 +234,7 @@ def run(
             secrets=[_secret(each) for each in secret or ()],
             state_folder=state_dir,
             redis=_redis(ledger_redis_url, password_file=ledger_redis_password_file, tls_folder=ledger_redis_tls_dir),
+            calibration=calibration,
             environment=os.environ,
             log_level=level,
             out=out,

@@ -20,6 +20,7 @@ from pointsman_api.v1 import control_pb2, control_pb2_grpc, quota_pb2_grpc
 from pointsman_operator.push import ClaimedIdentity, ControlService, Hub, HubMetrics
 from pointsman_operator.quotas import RedisEndpoint
 from pointsman_operator.world import World
+from pointsman_sidecar.confidence.calibration import Calibration
 from pointsman_sidecar.control.in_force import InForce
 from pointsman_sidecar.control.stream import Backoff, ControlStream
 from pointsman_sidecar.doors.reading import take_short_turns
@@ -54,6 +55,7 @@ class Standalone:
     status_listen: Address
     state_folder: Path | None
     redis: RedisEndpoint | None
+    calibration: Calibration | None
     environment: Mapping[str, str]
 
 
@@ -140,7 +142,7 @@ async def _sidecar(
     metrics: Metrics,
     log: structlog.stdlib.BoundLogger,
 ) -> AsyncIterator[_Sidecar]:
-    in_force = InForce()
+    in_force = InForce(calibration=settings.calibration)
     counting = new_counting()
     pod = settings.pod
     identity = control_pb2.ClaimedIdentity(namespace=pod.namespace, pod=pod.name, labels=dict(pod.labels))

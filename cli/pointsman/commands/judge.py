@@ -5,10 +5,9 @@ import sys
 from pathlib import Path
 
 from pointsman.answers import answers
-from pointsman.errors import UserError
+from pointsman.calibrations import read_calibration
 from pointsman_sidecar.confidence import judge as judged
 from pointsman_sidecar.confidence.calibration import Calibration
-from pointsman_sidecar.confidence.calibration_json import CalibrationError, from_json
 
 
 def judge(path: Path, *, calibration: Path | None, with_signals: bool) -> None:
@@ -17,7 +16,7 @@ def judge(path: Path, *, calibration: Path | None, with_signals: bool) -> None:
     Raises:
         UserError: the answers or the calibration cannot be read.
     """
-    known = Calibration(models={}) if calibration is None else _read(calibration)
+    known = Calibration(models={}) if calibration is None else read_calibration(calibration)
     for line in answers(path):
         verdict = judged(line.answer)
         row: dict[str, object] = {"id": line.id, "confidence": round(known.apply(line.model, verdict.value), 6)}
@@ -25,14 +24,3 @@ def judge(path: Path, *, calibration: Path | None, with_signals: bool) -> None:
             row["signals"] = {name: round(value, 6) for name, value in verdict.signals}
         # Not by the console, which would measure and wrap each of thousands of lines.
         sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
-
-
-def _read(path: Path) -> Calibration:
-    try:
-        return from_json(json.loads(path.read_bytes()))
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} is no JSON") from error
-    except CalibrationError as error:
-        raise UserError(f"{path}: {error}") from error

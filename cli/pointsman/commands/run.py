@@ -8,6 +8,7 @@ from pathlib import Path
 import structlog
 from rich.console import Console
 
+from pointsman.calibrations import read_calibration
 from pointsman.commands.loading import good
 from pointsman.errors import Refusal, UserError
 from pointsman.ledgers import StateFolderError
@@ -83,6 +84,7 @@ def run(
     secrets: Sequence[Secret],
     state_folder: Path | None,
     redis: RedisEndpoint | None,
+    calibration: Path | None,
     environment: Mapping[str, str],
     log_level: str,
     out: Console,
@@ -92,6 +94,7 @@ def run(
     Raises:
         UserError: the files or the addresses cannot be used.
     """
+    known = None if calibration is None else read_calibration(calibration)
     logs.configure(log_level)
     log: structlog.stdlib.BoundLogger = structlog.get_logger("pointsman.standalone")
     if Path("-") in files:
@@ -125,6 +128,7 @@ def run(
         status_listen=status_listen,
         state_folder=state_folder,
         redis=redis,
+        calibration=known,
         environment=environment,
     )
     try:

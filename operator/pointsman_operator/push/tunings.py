@@ -11,6 +11,9 @@ from pointsman_operator.resources import Key
 
 LONGEST_NAME = 64
 MOST_BINS = 256
+MOST_LABEL_BINS = 50
+# As many as a policy may have.
+MOST_MODELS = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,4 +77,14 @@ class Tunings:
 
 def is_sound(tally: tuning.Tally) -> bool:
     """Whether a tally is no larger than one of ours."""
-    return 0 < len(tally.process) <= LONGEST_NAME and len(tally.complexity.bins) <= MOST_BINS
+    return (
+        0 < len(tally.process) <= LONGEST_NAME
+        and len(tally.complexity.bins) <= MOST_BINS
+        and len(tally.labels) <= MOST_MODELS
+        and all(_is_sound(labels) for labels in tally.labels)
+    )
+
+
+def _is_sound(labels: tuning.LabelTally) -> bool:
+    bins = max(len(labels.right), len(labels.wrong))
+    return 0 < len(labels.model) <= LONGEST_NAME and bins <= MOST_LABEL_BINS

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pointsman_operator.resources import Key
+from pointsman_operator.tuning.calibrations import BINS as LABEL_BINS
+from pointsman_operator.tuning.calibrations import Labels, told
 from pointsman_operator.tuning.states import PolicyState
 from pointsman_operator.tuning.thresholds import BINS, Scores
 
@@ -38,6 +40,10 @@ def encode(record: Record) -> str:
             "high": round(scores.high, 1),
             "scores": [_short(count) for count in scores.bins],
         }
+    if state.labels:
+        content["labels"] = {
+            model: {"right": labels.right, "wrong": labels.wrong} for model, labels in state.labels.items()
+        }
     return json.dumps(content, separators=(",", ":"))
 
 
@@ -48,11 +54,14 @@ def decode(uid: str, text: str) -> Record:
     """
     try:
         content = json.loads(text)
+        labels = _labels(content.get("labels", {}))
         state = PolicyState(
             policy=Key(str(content["namespace"]), str(content["policy"])),
             uid=uid,
             version=int(content["version"]),
             scores=_scores(content.get("complexity")),
+            labels=labels,
+            told_labels=told({}, labels),
         )
         return Record(state=state, at=int(content["at"]))
     except (LookupError, TypeError, ValueError, AttributeError) as error:
@@ -73,6 +82,20 @@ def _scores(content: Any) -> Scores:
         share=int(content["share"]),
         threshold=None if threshold is None else float(threshold),
     )
+
+
+def _labels(content: Any) -> dict[str, Labels]:
+    return {
+        str(model): Labels(right=_counts(labels["right"]), wrong=_counts(labels["wrong"]))
+        for model, labels in content.items()
+    }
+
+
+def _counts(content: Any) -> tuple[int, ...]:
+    counts = tuple(int(count) for count in content)
+    if len(counts) > LABEL_BINS or any(count < 0 for count in counts):
+        raise ValueError(f"not up to {LABEL_BINS} counts of labels")
+    return counts
 
 
 def _short(count: float) -> float | int:

@@ -1,11 +1,13 @@
 """What is kept of one policy, how more of it is taken in, and what its sidecars are told of it: pure."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pointsman_api.v1 import tuning_pb2 as pb
 from pointsman_operator.resources import Key, ModelRoutingPolicy, Unreadable
-from pointsman_operator.tuning import thresholds
+from pointsman_operator.tuning import calibrations, thresholds
+from pointsman_operator.tuning.calibrations import Labels
 from pointsman_operator.tuning.tallies import Growth
 from pointsman_operator.tuning.thresholds import Scores
 
@@ -18,11 +20,17 @@ class PolicyState:
     uid: str
     version: int = 0
     scores: Scores = field(default_factory=Scores)
+    labels: Mapping[str, Labels] = field(default_factory=dict)
+    told_labels: Mapping[str, Labels] = field(default_factory=dict)
 
 
 def taken_in(state: PolicyState, growth: Growth) -> PolicyState:
     """The state with what was counted since."""
-    return replace(state, scores=thresholds.taken_in(state.scores, growth))
+    return replace(
+        state,
+        scores=thresholds.taken_in(state.scores, growth),
+        labels=calibrations.taken_in(state.labels, growth.labels),
+    )
 
 
 def retuned(state: PolicyState, policy: ModelRoutingPolicy | Unreadable, *, now: float) -> PolicyState:
@@ -32,7 +40,11 @@ def retuned(state: PolicyState, policy: ModelRoutingPolicy | Unreadable, *, now:
     """
     if isinstance(policy, Unreadable):
         return state
-    after = replace(state, scores=thresholds.placed(state.scores, _share(policy)))
+    after = replace(
+        state,
+        scores=thresholds.placed(state.scores, _share(policy)),
+        told_labels=calibrations.told(state.told_labels, state.labels),
+    )
     if tuning_of(after) == tuning_of(state):
         return after
     return replace(after, version=max(state.version + 1, int(now * 1000)))
@@ -45,6 +57,8 @@ def tuning_of(state: PolicyState) -> pb.Tuning:
     if scores.threshold is not None:
         tuning.complexity_threshold = f"{scores.threshold:f}"
         tuning.complexity_share = scores.share
+    for model, labels in sorted(state.told_labels.items()):
+        tuning.labels.add(model=model, right=labels.right, wrong=labels.wrong)
     return tuning
 
 

@@ -4,10 +4,11 @@ Each says what it has counted since it began, so what it said before is taken of
 this replica kept count, that is not known: nothing of what they have by then is new, and what comes after it is.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from pointsman_api.v1 import tuning_pb2 as pb
+from pointsman_operator.tuning.calibrations import Labels
 
 # As many as a fleet has sidecars, and some that went. Each takes about half a KiB.
 MOST_PROCESSES = 20_000
@@ -19,10 +20,11 @@ class Growth:
 
     scores: tuple[int, ...] = ()
     high: int = 0
+    labels: Mapping[str, Labels] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         """Whether it is anything."""
-        return any(self.scores) or self.high > 0
+        return any(self.scores) or self.high > 0 or bool(self.labels)
 
 
 class Tallies:
@@ -50,8 +52,18 @@ class Tallies:
 
 def growth(before: pb.Tally, after: pb.Tally) -> Growth:
     """What a tally has that the one before it had not."""
-    was, bins = before.complexity.bins, after.complexity.bins
+    known = {each.model: each for each in before.labels}
+    labels = {each.model: _labels(known.get(each.model, pb.LabelTally()), each) for each in after.labels}
     return Growth(
-        scores=tuple(max(0, count - (was[at] if at < len(was) else 0)) for at, count in enumerate(bins)),
+        scores=_more(before.complexity.bins, after.complexity.bins),
         high=max(0, after.complexity.high - before.complexity.high),
+        labels={model: grown for model, grown in labels.items() if grown.count},
     )
+
+
+def _labels(before: pb.LabelTally, after: pb.LabelTally) -> Labels:
+    return Labels(right=_more(before.right, after.right), wrong=_more(before.wrong, after.wrong))
+
+
+def _more(before: Sequence[int], after: Sequence[int]) -> tuple[int, ...]:
+    return tuple(max(0, count - (before[at] if at < len(before) else 0)) for at, count in enumerate(after))

@@ -76,6 +76,7 @@ class Completions:
             checking=SelfChecking(self._attempts),
             health=self._health,
             paying=self._paying,
+            calibrated=self._tuned.calibrated,
             clock=clock,
         )
 

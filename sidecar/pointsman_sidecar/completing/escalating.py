@@ -1,6 +1,7 @@
 """The first answer looked at before it is used, and a stronger model asked where something is wrong with it: once."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from pointsman_sidecar.completing.paying import Paying
@@ -13,7 +14,7 @@ from pointsman_sidecar.providers.outcomes import Outcome
 from pointsman_sidecar.resilience.health import Health
 from pointsman_sidecar.routing.escalation import Answer, Finding, concerned, escalated, finding, least_confidence
 from pointsman_sidecar.routing.plan import Step
-from pointsman_sidecar.routing.policy import Escalation
+from pointsman_sidecar.routing.policy import Escalation, Policy
 
 _Result = TypeVar("_Result")
 
@@ -28,8 +29,10 @@ class Escalating:
         checking: SelfChecking,
         health: Health,
         paying: Paying,
+        calibrated: Callable[[Policy, str, float], float],
         clock: Callable[[], float],
     ) -> None:
+        self._calibrated = calibrated
         self._trying = trying
         self._checking = checking
         self._health = health
@@ -65,9 +68,21 @@ class Escalating:
     async def checked(
         self, serving: Serving[Any, Any], first: Attempt, answers: tuple[Answer, ...]
     ) -> tuple[Answer, ...]:
-        """The answers as they are worth once the model was asked of them, where the policy has it asked."""
-        rule = serving.progress.policy.escalation
-        return answers if rule is None else await self._checking.checked(serving, rule, first, answers)
+        """The answers with what their confidence means, and what they are worth once the model was asked of them.
+
+        The model is asked where the policy says so.
+        """
+        policy = serving.progress.policy
+        if policy.escalation is None:
+            return answers
+        first.judged = least_confidence(answers)
+        answers = tuple(self._meant(policy, first.step.model.name, each) for each in answers)
+        return await self._checking.checked(serving, policy.escalation, first, answers)
+
+    def _meant(self, policy: Policy, model: str, answer: Answer) -> Answer:
+        if answer.confidence is None:
+            return answer
+        return replace(answer, confidence=self._calibrated(policy, model, answer.confidence))
 
     async def streamed(self, serving: Serving[Any, Any], first: Attempt, found: Finding, call: Call[None]) -> bool:
         """Stream the stronger model's answer in place of one that is held back, and say whether there was one.

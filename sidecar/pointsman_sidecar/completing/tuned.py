@@ -31,6 +31,16 @@ class Tuned:
         if share and complexity is not None and not progress.plan.route:
             self.see(policy.uid, share, complexity.score, is_high=complexity.is_high)
 
+    def calibrated(self, policy: Policy, model: str, confidence: float) -> float:
+        """How often answers of this model are right that the judge trusts so far.
+
+        Told by the fleet's labels, where there are enough; else by what was given; else it is what the judge says.
+        """
+        fleet = self._in_force.fleet
+        known = fleet.calibration if fleet.policy_uid == policy.uid else None
+        calibration = known or self._in_force.calibration
+        return confidence if calibration is None else calibration.apply(model, confidence)
+
     def see(self, policy_uid: str, share: int, score: float, *, is_high: bool) -> None:
         """Count a score of a policy that wants this share, in percent."""
         self._own.add(policy_uid, share, score)

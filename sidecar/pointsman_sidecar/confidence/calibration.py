@@ -20,11 +20,12 @@ _EDGE = 1e-5
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """An answer of a model, what the judge said of it, and how right it was, 0 to 1."""
+    """An answer of a model, what the judge said of it, and how right it was, 0 to 1; or `count` that are alike."""
 
     model: str
     confidence: float
     is_right: float
+    count: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +65,22 @@ def fit(labels: Iterable[Labelled]) -> Calibration:
     by_model: dict[str, list[Labelled]] = {}
     for label in every:
         by_model.setdefault(label.model, []).append(label)
-    curves = {model: _curve(own) for model, own in sorted(by_model.items()) if len(own) >= ENOUGH}
-    return Calibration(models=curves, others=_curve(every) if len(every) >= ENOUGH else None)
+    curves = {model: _curve(own) for model, own in sorted(by_model.items()) if _count(own) >= ENOUGH}
+    return Calibration(models=curves, others=_curve(every) if _count(every) >= ENOUGH else None)
+
+
+def _count(labels: Sequence[Labelled]) -> int:
+    return sum(label.count for label in labels)
 
 
 def _curve(labels: Sequence[Labelled]) -> Curve:
+    count = _count(labels)
     slope, level = _platt(labels)
     grid = [step / 50 for step in range(51)]
     points = [(each, _sigmoid(slope * _logit(each) + level)) for each in grid]
-    if len(labels) >= ENOUGH_FOR_STEPS:
+    if count >= ENOUGH_FOR_STEPS:
         points = _steps(labels)
-    return Curve(tuple((round(at, 6), round(value, 6)) for at, value in points), len(labels))
+    return Curve(tuple((round(at, 6), round(value, 6)) for at, value in points), count)
 
 
 def _platt(labels: Sequence[Labelled]) -> tuple[float, float]:
@@ -86,7 +92,8 @@ def _platt(labels: Sequence[Labelled]) -> tuple[float, float]:
         bend_slope, bend_both, bend_level = 1.0, 0.0, 1.0
         for seen, label in zip(inputs, labels, strict=True):
             expected = _sigmoid(slope * seen + level)
-            gap, spread = expected - label.is_right, expected * (1 - expected)
+            gap = (expected - label.is_right) * label.count
+            spread = expected * (1 - expected) * label.count
             by_slope += gap * seen
             by_level += gap
             bend_slope += spread * seen * seen
@@ -105,13 +112,19 @@ def _platt(labels: Sequence[Labelled]) -> tuple[float, float]:
 
 def _steps(labels: Sequence[Labelled]) -> list[tuple[float, float]]:
     """A rising line through groups of neighbours: groups that fall behind the one before are pooled with it."""
-    ordered = sorted(labels, key=lambda each: each.confidence)
-    size = max(_LEAST_IN_GROUP, math.ceil(len(ordered) / _MOST_GROUPS))
-    groups = [ordered[start : start + size] for start in range(0, len(ordered), size)]
+    size = max(_LEAST_IN_GROUP, math.ceil(_count(labels) / _MOST_GROUPS))
+    groups: list[list[Labelled]] = []
+    room = 0
+    for label in sorted(labels, key=lambda each: each.confidence):
+        if room <= 0:
+            groups.append([])
+            room = size
+        groups[-1].append(label)
+        room -= label.count
     pools: list[tuple[float, int, list[float]]] = []  # right ones, answers, and where each group lies
     for group in groups:
-        right, count = sum(each.is_right for each in group), len(group)
-        places = [sum(each.confidence for each in group) / count]
+        right, count = sum(each.is_right * each.count for each in group), _count(group)
+        places = [sum(each.confidence * each.count for each in group) / count]
         while pools and pools[-1][0] * count >= right * pools[-1][1]:
             before = pools.pop()
             right, count, places = before[0] + right, before[1] + count, [*before[2], *places]

@@ -111,6 +111,8 @@ def _attempt(attempt: decision_pb2.Attempt) -> dict[str, Any]:
         said["hedge"] = True
     if attempt.HasField("confidence"):
         said["confidence"] = round(attempt.confidence, 4)
+    if attempt.HasField("judged"):
+        said["judged"] = round(attempt.judged, 4)
     if attempt.unused:
         said["unused"] = attempt.unused
     for name in ("usage", "most"):

@@ -87,6 +87,8 @@ class Attempt:
     capped_by: str = ""
     # How far its answer can be trusted, None where it was not judged, and why it was not used.
     confidence: float | None = None
+    # What the judge said of that, before calibration and self-check.
+    judged: float | None = None
     unused: str = ""
     # Whether log-probabilities were asked for that the app did not ask for.
     own_logprobs: bool = False
@@ -249,6 +251,7 @@ def _attempt(attempt: Attempt) -> decision_pb2.Attempt:
         retry=attempt.retry,
         hedge=attempt.hedge,
         confidence=attempt.confidence,
+        judged=None if attempt.judged == attempt.confidence else attempt.judged,
         unused=attempt.unused,
         self_check=attempt.self_check,
         charge=charge,

@@ -1,9 +1,12 @@
 """What a sidecar has counted, as it is sent, and what the operator made of all counts, as it is received."""
 
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal, InvalidOperation
+from itertools import zip_longest
 
 from pointsman_api.v1 import tuning_pb2
-from pointsman_sidecar.tuning.counting import PolicyCounts
+from pointsman_sidecar.confidence.calibration import Labelled, fit
+from pointsman_sidecar.tuning.counting import LABEL_BINS, PolicyCounts
 from pointsman_sidecar.tuning.tuning import Tuning
 
 
@@ -14,10 +17,11 @@ class UnreadableTuningError(Exception):
 def tally_of(counts: PolicyCounts) -> tuning_pb2.Tally:
     """What was counted, as it is sent."""
     tally = tuning_pb2.Tally(process=counts.process, began=counts.began, policy_uid=counts.policy_uid)
-    bins = counts.scores.bins
-    if length := next((at for at in range(len(bins), 0, -1) if bins[at - 1]), 0):
-        tally.complexity.bins.extend(bins[:length])
+    if bins := _to_the_last(counts.scores.bins):
+        tally.complexity.bins.extend(bins)
         tally.complexity.high = counts.scores.high
+    for model, labels in counts.labels.items():
+        tally.labels.add(model=model, right=_to_the_last(labels.right), wrong=_to_the_last(labels.wrong))
     return tally
 
 
@@ -32,7 +36,23 @@ def read_tuning(update: tuning_pb2.Tuning) -> Tuning:
         version=update.version,
         complexity_threshold=_threshold(update.complexity_threshold),
         complexity_share=update.complexity_share,
+        calibration=fit(_labels(update.labels)) if update.labels else None,
     )
+
+
+def _labels(tallies: Iterable[tuning_pb2.LabelTally]) -> Iterator[Labelled]:
+    """Labels as they were counted: those of one bin are alike."""
+    for tally in tallies:
+        for at, (right, wrong) in enumerate(zip_longest(tally.right, tally.wrong, fillvalue=0)):
+            if at >= LABEL_BINS:
+                raise UnreadableTuningError(f"labels of a model are in more than {LABEL_BINS} bins")
+            if count := right + wrong:
+                yield Labelled(tally.model, (at + 0.5) / LABEL_BINS, right / count, count)
+
+
+def _to_the_last(bins: Sequence[int]) -> Sequence[int]:
+    """The bins up to the last that is not empty."""
+    return bins[: next((at for at in range(len(bins), 0, -1) if bins[at - 1]), 0)]
 
 
 def _threshold(text: str) -> float | None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from pointsman_sidecar.confidence.calibration import Calibration
 from pointsman_sidecar.routing.policy import Policy
 from pointsman_sidecar.tuning.tuning import UNTUNED, Tuning
 
@@ -15,7 +16,8 @@ class InForce:
 
     A provider that is not in `access` may not be called; an empty key means that it asks for none. `waiting` tells a
     sidecar that has heard nothing yet from one that was told that no policy is for it. `fleet` is what the operator
-    made of the counts of all sidecars, of this policy or of another one.
+    made of the counts of all sidecars, of this policy or of another one. `calibration` is what was given to say what
+    confidences mean where the fleet's labels do not.
     """
 
     policy: Policy | None = None
@@ -23,6 +25,7 @@ class InForce:
     access: Mapping[str, str] = field(default_factory=dict, repr=False)
     waiting: bool = True
     fleet: Tuning = UNTUNED
+    calibration: Calibration | None = None
 
     def apply(self, policy: Policy) -> None:
         """Put a policy in force."""

@@ -7,6 +7,8 @@ from collections.abc import Callable
 BINS = 256
 # As the contract has them: narrow at both ends, where scores are often close together.
 _BEGINNINGS = tuple(math.sin(at / BINS * math.pi / 2) ** 2 for at in range(BINS))
+LABEL_BINS = 50
+"""Of confidences, of the same width."""
 # Policies follow each other in a sidecar; the counts of so many are kept, should one come back.
 _MOST_POLICIES = 4
 
@@ -24,20 +26,39 @@ class ScoreTally:
         self.high += is_high
 
 
+class LabelTally:
+    """Labels of one model's answers, by how far the judge trusted these."""
+
+    def __init__(self) -> None:
+        self.right = [0] * LABEL_BINS
+        self.wrong = [0] * LABEL_BINS
+
+    def add(self, confidence: float, *, is_right: bool) -> None:
+        """Count a label of an answer of this confidence, from 0 to 1."""
+        counts = self.right if is_right else self.wrong
+        counts[min(LABEL_BINS - 1, int(confidence * LABEL_BINS))] += 1
+
+
 class PolicyCounts:
-    """What was counted under one policy. Whoever counts calls `counted` after it, so that it is sent."""
+    """What was counted under one policy."""
 
     def __init__(self, *, policy_uid: str, process: str, began: int) -> None:
         self.policy_uid = policy_uid
         self.process = process
         self.began = began
         self.scores = ScoreTally()
+        self.labels: dict[str, LabelTally] = {}
         self.changes = 0
         """How often something was counted."""
 
     def score(self, score: float, *, is_high: bool) -> None:
         """Count a complexity score that the policy's share is of."""
         self.scores.add(score, is_high=is_high)
+        self.changes += 1
+
+    def label(self, model: str, confidence: float, *, is_right: bool) -> None:
+        """Count a label of an answer that a model of the policy gave, of this confidence before any calibration."""
+        self.labels.setdefault(model, LabelTally()).add(confidence, is_right=is_right)
         self.changes += 1
 
 

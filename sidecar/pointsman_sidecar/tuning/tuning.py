@@ -2,19 +2,22 @@
 
 from dataclasses import dataclass
 
+from pointsman_sidecar.confidence.calibration import Calibration
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tuning:
     """Of the policy with this UID. Of two, the one with the higher version is the later.
 
     `complexity_threshold` is the score from which on a request goes up, found for a share of `complexity_share`
-    percent; None where none was found.
+    percent; None where none was found. `calibration` is what confidences mean, None where that is not known.
     """
 
     policy_uid: str = ""
     version: int = 0
     complexity_threshold: float | None = None
     complexity_share: int = 0
+    calibration: Calibration | None = None
 
 
 UNTUNED = Tuning()

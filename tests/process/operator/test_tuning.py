@@ -99,8 +99,13 @@ class Plane:
     def kept(self) -> Json:
         """What is kept of the policy."""
         records = [text for each in self.api.objects[CONFIG_MAPS].values() for text in each["data"].values()]
-        (record,) = [json.loads(text) for text in records]
-        found: Json = record
+        assert len(records) <= 1
+        found: Json = json.loads(records[0]) if records else {}
+        return found
+
+    def scores(self) -> float:
+        """How many scores are kept of it."""
+        found: float = sum(self.kept().get("complexity", {}).get("scores", ()))
         return found
 
 
@@ -196,9 +201,7 @@ async def test_a_replica_that_takes_over_goes_on_from_what_was_kept_and_counts_n
         async with following(first.address, pod="app-1") as sidecar:
             await until(lambda: sidecar.in_force.policy is not None)
             count(sidecar, spread(1_000), threshold=0.8)
-            await until(
-                lambda: bool(plane.api.objects[CONFIG_MAPS]) and sum(plane.kept()["complexity"]["scores"]) == 1_000
-            )
+            await until(lambda: plane.scores() == 1_000)
             threshold = plane.kept()["complexity"]["threshold"]
             first.keeper.pause()
             second = await plane.operator(sharing(20))
@@ -212,7 +215,7 @@ async def test_a_replica_that_takes_over_goes_on_from_what_was_kept_and_counts_n
             await until(lambda: moved.in_force.fleet.complexity_threshold is not None)
             assert moved.in_force.fleet.complexity_threshold == threshold
             count(moved, spread(50), threshold=0.8)
-            await until(lambda: sum(plane.kept()["complexity"]["scores"]) == 1_050)
+            await until(lambda: plane.scores() == 1_050)
 
 
 async def test_a_restarted_sidecar_has_its_tuning_while_the_operator_is_away(plane: Plane, tmp_path: Path) -> None:
@@ -253,7 +256,7 @@ async def test_a_status_says_what_is_so_and_not_more_often_than_it_may(plane: Pl
     await until(lambda: bool(operator.keeper.shown(UID)))
 
     count(sidecar, spread(3_000, high=0.5), threshold=0.9)
-    await until(lambda: sum(plane.kept()["complexity"]["scores"]) == 4_000)
+    await until(lambda: plane.scores() == 4_000)
 
     complexity = {"threshold": "0.900", "share": 10}
     assert operator.keeper.shown(UID) == {"escalation": {"complexity": complexity}}
@@ -291,7 +294,25 @@ async def test_of_two_that_write_the_one_that_was_late_reads_again(plane: Plane)
     count(second, spread(1_000), threshold=0.9)
 
     await until(lambda: second.in_force.fleet.complexity_threshold is not None)
-    # What the other one has written, with what its own sidecar counts from there on.
-    await until(lambda: other.keeper.state(UID) is not None)
-    count(second, spread(100), threshold=0.9)
-    await until(lambda: sum(plane.kept()["complexity"]["scores"]) >= 1_100)
+
+    def goes_on() -> bool:
+        """What the other one has written, with what its own sidecar counts from then on."""
+        count(second, [0.5])
+        return plane.scores() > 1_000
+
+    await until(goes_on)
+
+
+async def test_labels_of_one_sidecar_say_to_all_what_a_confidence_means(plane: Plane) -> None:
+    operator = await plane.operator(policy())
+    operator.keeper.begin()
+    one, other = await plane.sidecar(operator, "app-1"), await plane.sidecar(operator, "app-2")
+    await until(lambda: one.in_force.policy is not None and other.in_force.policy is not None)
+
+    for turn in range(100):
+        one.counting.under(UID).label("mini", 0.9, is_right=turn % 2 == 0)
+
+    await until(lambda: other.in_force.fleet.calibration is not None)
+    calibration = other.in_force.fleet.calibration
+    assert calibration is not None
+    assert calibration.apply("mini", 0.9) == pytest.approx(0.5, abs=0.05)

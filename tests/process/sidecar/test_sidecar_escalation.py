@@ -7,6 +7,8 @@ import aiohttp
 import pytest
 
 from pointsman_api.v1 import completions_pb2, decision_pb2, quota_pb2, snapshot_pb2, types_pb2
+from pointsman_sidecar.confidence.calibration import Calibration, Curve
+from pointsman_sidecar.tuning.tuning import Tuning
 from pointsman_stub import Fault, StubProvider
 from process.sidecar.test_sidecar_quotas import running
 from support.answers import outcomes, streamed, text_of
@@ -671,3 +673,53 @@ async def test_where_a_budget_has_too_little_left_for_the_stronger_model_the_def
     assert [(each.model, each.message) for each in answer.decision.passed_over] == [
         ("flagship", "TokenQuota shop/month has too little left for it")
     ]
+
+
+def halving(model: str = "mini") -> Calibration:
+    """Labels of a model say: right half as often as the judge says."""
+    return Calibration(models={model: Curve(points=((0.0, 0.0), (1.0, 0.5)), labels=100)})
+
+
+@pytest.mark.parametrize("source", ["the fleet's labels", "a file"])
+async def test_the_bar_is_held_against_what_a_confidence_means(
+    stub: StubProvider, sidecar: Sidecar, source: str
+) -> None:
+    sidecar.apply(confident(stub, "0.01"))
+    judged = (await sidecar.app.Complete(ask())).decision.attempts[0].confidence
+    sidecar.apply(confident(stub, f"{judged * 0.75:.4f}"))
+    kept = await sidecar.app.Complete(ask())
+    if source == "a file":
+        sidecar.in_force.calibration = halving()
+    else:
+        policy = sidecar.in_force.policy
+        assert policy is not None
+        sidecar.in_force.fleet = Tuning(policy_uid=policy.uid, calibration=halving())
+
+    response = await sidecar.app.Complete(ask())
+
+    assert [each.model for each in kept.decision.attempts] == ["mini"]
+    assert not kept.decision.attempts[0].HasField("judged")
+    first, _ = response.decision.attempts
+    assert response.decision.reason == decision_pb2.REASON_CONFIDENCE
+    assert first.confidence == pytest.approx(judged / 2)
+    assert first.judged == pytest.approx(judged)
+
+
+async def test_a_stream_is_held_against_what_its_confidence_means(stub: StubProvider, sidecar: Sidecar) -> None:
+    sidecar.in_force.calibration = halving()
+    sidecar.apply(holding(stub, ALL, on=(), below="0.5001"))
+
+    received, error = await streamed(sidecar.app.CompleteStream(ask()))
+
+    assert error is None
+    assert received[-1].finished.attempts[0].judged > received[-1].finished.attempts[0].confidence
+    assert text_of(received).startswith(f"[{FLAGSHIP}] ")
+
+
+async def test_a_calibration_of_another_policy_means_nothing_here(stub: StubProvider, sidecar: Sidecar) -> None:
+    sidecar.in_force.fleet = Tuning(policy_uid="another", calibration=halving())
+    sidecar.apply(confident(stub, "0.01"))
+
+    response = await sidecar.app.Complete(ask())
+
+    assert not response.decision.attempts[0].HasField("judged")

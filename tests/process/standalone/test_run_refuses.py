@@ -146,3 +146,16 @@ def test_each_option_has_its_sentence(
     assert sentence in ended.err
     assert "by-mistake" not in ended.err
     assert ended.err.count("\n") == 1
+
+
+def test_a_calibration_that_is_none_is_refused(tmp_path: Path, good: Path) -> None:
+    wrong = tmp_path / "calibration.json"
+    wrong.write_text("{}")
+
+    ended = refused("-f", good, *ANYWHERE, f"--calibration={wrong}")
+
+    assert ended == Ended(
+        code=2,
+        out="",
+        err=f"pointsman: {wrong}: is no calibration of version 1: write one with `pointsman calibrate`\n",
+    )

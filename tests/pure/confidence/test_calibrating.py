@@ -2,15 +2,19 @@
 
 import itertools
 import random
+from collections import Counter
 from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pointsman_api.v1 import tuning_pb2
 from pointsman_sidecar.confidence.calibration import ENOUGH, Calibration, Curve, Labelled, fit
 from pointsman_sidecar.confidence.calibration_json import CalibrationError, from_json, to_json
 from pointsman_sidecar.confidence.reliability import ece, table
+from pointsman_sidecar.contract.tunings import read_tuning, tally_of
+from pointsman_sidecar.tuning.counting import PolicyCounts
 
 LABELS = st.lists(
     st.builds(Labelled, st.sampled_from(["mini", "flagship"]), st.floats(0, 1), st.sampled_from([0.0, 0.5, 1.0])),
@@ -113,3 +117,33 @@ POINTS = {"labels": 3, "points": [[0.1, 0.2], [0.9, 0.8]]}
 def test_what_is_no_calibration_is_refused(content: object, problem: str) -> None:
     with pytest.raises(CalibrationError, match=problem):
         from_json(content)
+
+
+@given(LABELS)
+def test_labels_that_are_alike_may_be_counted_together(labels: list[Labelled]) -> None:
+    counted = Counter((each.model, each.confidence, each.is_right) for each in labels)
+    together = [Labelled(*each, count) for each, count in counted.items()]
+
+    one, other = fit(labels), fit(together)
+
+    assert one.models.keys() == other.models.keys()
+    for model, curve in one.models.items():
+        assert curve.labels == other.models[model].labels
+        assert all(abs(curve.at(step / 20) - other.models[model].at(step / 20)) < 0.001 for step in range(21))
+
+
+@pytest.mark.parametrize(("count", "truth"), [(600, timid), (5_000, timid)])
+def test_a_map_learned_of_a_fleets_counts_holds_on_fresh_answers(count: int, truth: Callable[[float], float]) -> None:
+    """Of half of the labels, as sidecars count and send them: bins are within 5 points of what was right."""
+    counts = PolicyCounts(policy_uid="u-1", process="p", began=1)
+    for each in answers(count, seed=1, truth=truth):
+        counts.label("mini", each.confidence, is_right=each.is_right > 0.5)
+    told = tuning_pb2.Tuning(policy_uid="u-1", labels=tally_of(counts).labels)
+
+    calibration = read_tuning(told).calibration
+
+    assert calibration is not None
+    fresh = answers(20_000, seed=2, truth=truth)
+    mapped = table(((calibration.apply("mini", each.confidence), each.is_right) for each in fresh), least=400)
+    assert max(abs(each.gap) for each in mapped) < 0.05
+    assert ece(mapped) < 0.03

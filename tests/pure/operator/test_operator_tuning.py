@@ -11,7 +11,8 @@ from pointsman_api.v1 import control_pb2 as control
 from pointsman_api.v1 import tuning_pb2 as pb
 from pointsman_operator.push import Counted, Hub, HubMetrics, Peer, Session
 from pointsman_operator.resources import Key
-from pointsman_operator.tuning import PolicyState, Record, states, tallies, thresholds
+from pointsman_operator.tuning import PolicyState, Record, calibrations, states, tallies, thresholds
+from pointsman_operator.tuning.calibrations import Labels
 from pointsman_operator.tuning.records import UnreadableRecordError, decode, encode
 from pointsman_operator.tuning.tallies import Growth, Tallies
 from pointsman_operator.tuning.thresholds import BINS, ENOUGH, MEMORY, Scores
@@ -202,6 +203,14 @@ def test_what_a_sidecar_counts_is_heard_as_its_policys() -> None:
         pytest.param(tally([1] * 257), id="more bins than there are"),
         pytest.param(tally([1], process=""), id="nobody"),
         pytest.param(tally([1], process="x" * 65), id="a long name"),
+        pytest.param(
+            pb.Tally(process="p", policy_uid=UID, labels=[pb.LabelTally(model="mini", right=[1] * 51)]),
+            id="more bins of labels than there are",
+        ),
+        pytest.param(
+            pb.Tally(process="p", policy_uid=UID, labels=[pb.LabelTally(model=str(at)) for at in range(65)]),
+            id="more models than a policy may have",
+        ),
     ],
 )
 def test_a_sidecar_is_not_believed_about_what_is_not_its_own(said: pb.Tally) -> None:
@@ -211,3 +220,42 @@ def test_a_sidecar_is_not_believed_about_what_is_not_its_own(said: pb.Tally) -> 
 
     assert not heard
     assert session.counted is None
+
+
+def labelled(model: str, right: list[int], wrong: list[int]) -> pb.Tally:
+    """What a process says of labels."""
+    return pb.Tally(
+        process="p", began=100, policy_uid=UID, labels=[pb.LabelTally(model=model, right=right, wrong=wrong)]
+    )
+
+
+def test_labels_are_summed_up_and_told_where_there_are_enough_and_worthwhile() -> None:
+    heard = Tallies({})
+    rule = read_policy(policy())
+    state = PolicyState(policy=SUPPORT, uid=UID)
+
+    def told(tally: pb.Tally) -> int:
+        nonlocal state
+        state = states.retuned(states.taken_in(state, heard.hear(tally, now=0)), rule, now=1.0)
+        return sum(sum(each.right) + sum(each.wrong) for each in states.tuning_of(state).labels)
+
+    assert told(labelled("mini", [9], [10])) == 0
+    assert told(labelled("mini", [10], [10])) == 20
+    assert told(labelled("mini", [11], [10])) == 20
+    assert told(labelled("mini", [12, 0, 3], [10])) == 25
+
+
+def test_labels_are_kept() -> None:
+    labels = {"mini": Labels(right=(0, 30), wrong=(5,))}
+
+    back = decode(UID, encode(Record(state=PolicyState(policy=SUPPORT, uid=UID, version=2, labels=labels), at=7)))
+
+    assert back.state.labels == labels
+    assert states.tuning_of(back.state).labels[0].model == "mini"
+
+
+def test_old_labels_make_way_for_new_ones() -> None:
+    many = calibrations.taken_in({}, {"mini": Labels(right=(calibrations.MOST,))})
+    more = calibrations.taken_in(many, {"mini": Labels(wrong=(0, 10))})
+
+    assert more["mini"] == Labels(right=(calibrations.MOST // 2,), wrong=(0, 5))
