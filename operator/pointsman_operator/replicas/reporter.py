@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 # Answers of sidecars come in bursts.
 SETTLE_SECONDS = 0.1
 # How often it is looked what sidecars have counted.
-COUNTS_SECONDS = 5.0
+COUNTS_SECONDS = 2.0
 _Call = grpc.aio.StreamStreamCall[pb.ReportRequest, pb.ReportResponse]
 
 

@@ -19,7 +19,7 @@ from pointsman_operator.tuning.tallies import Tallies
 log = structlog.get_logger(__name__)
 
 # How often what was counted is computed with.
-COMPUTE_SECONDS = 5.0
+COMPUTE_SECONDS = 2.0
 # How often what is kept of a policy is written, at most. A replica that takes over begins with it.
 WRITE_SECONDS = 60.0
 RETRY_SECONDS = 5.0

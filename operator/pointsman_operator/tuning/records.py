@@ -32,7 +32,7 @@ def encode(record: Record) -> str:
         "version": state.version,
         "at": record.at,
     }
-    if scores.total:
+    if scores != Scores():
         content["complexity"] = {
             "share": scores.share,
             "threshold": scores.threshold,
@@ -99,5 +99,5 @@ def _counts(content: Any) -> tuple[int, ...]:
 
 
 def _short(count: float) -> float | int:
-    rounded = round(count, 1)
+    rounded = round(count, 2)
     return int(rounded) if rounded == int(rounded) else rounded

@@ -2,29 +2,35 @@
 
 import math
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from pointsman_operator.tuning.tallies import Growth
 
 BINS = 256
 # About so many scores count, the latest most. A share of 10 % of them is known to half a point.
 MEMORY = 5_000
-# Of fewer, a threshold is no better than what each sidecar finds by itself.
-ENOUGH = 1_000
+# The shipped model's spread counts as much as this many scores. They make way like others.
+PRIOR = 40
+# Of fewer scores, what each sidecar finds by itself does.
+ENOUGH = 100
+# What was missed in so many is made up for in as many.
+RECENT = 1_000
 # What moves it by less, in the bins' own measure, is not worth telling thousands of sidecars.
 _WORTH = 0.001
 _DIGITS = 6
 # As the contract has them, and the end of the last.
 _EDGES = tuple(math.sin(at / BINS * math.pi / 2) ** 2 for at in range(BINS + 1))
+_SHIPPED = tuple(PRIOR * (end - begin) for begin, end in pairwise(_EDGES))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scores:
     """How the scores of late are spread, and the threshold that is in force for a share.
 
-    `judged` of them were held against a threshold for this share, of which `high` were above it.
+    `judged` of the latest were held against a threshold for this share, of which `high` were above it.
     """
 
-    bins: tuple[float, ...] = (0.0,) * BINS
+    bins: tuple[float, ...] = _SHIPPED
     judged: float = 0.0
     high: float = 0.0
     share: int = 0
@@ -45,12 +51,18 @@ def taken_in(scores: Scores, growth: Growth) -> Scores:
     """The scores with more of them, to which older ones make way."""
     if not any(growth.scores):
         return scores
-    total, added = scores.total, sum(growth.scores)
-    stays = min(1.0, max(0.0, MEMORY - added) / total) if total else 0.0
+    added = sum(growth.scores)
+    stays = _stays(scores.total, added, MEMORY)
     more = (*growth.scores, *(0,) * (BINS - len(growth.scores)))
     bins = tuple(each * stays + new for each, new in zip(scores.bins, more, strict=True))
+    stays = _stays(scores.judged, added, RECENT)
     high = scores.high * stays + min(growth.high, added)
     return replace(scores, bins=bins, judged=scores.judged * stays + added, high=high)
+
+
+def _stays(known: float, added: float, most: float) -> float:
+    """What part of what is known counts on, so that it is no more than this with what was added."""
+    return min(1.0, max(0.0, most - added) / known) if known else 0.0
 
 
 def placed(scores: Scores, share: int) -> Scores:
@@ -60,7 +72,7 @@ def placed(scores: Scores, share: int) -> Scores:
         if before:
             # What was high was so by another share's threshold: nothing is to be made up for.
             scores = replace(scores, judged=0.0, high=0.0)
-    if not share or scores.total < ENOUGH:
+    if not share or scores.total < ENOUGH + PRIOR:
         return scores
     threshold = round(_threshold(scores, share / 100), _DIGITS)
     if scores.threshold is not None and abs(_place(threshold) - _place(scores.threshold)) < _WORTH:
@@ -70,8 +82,8 @@ def placed(scores: Scores, share: int) -> Scores:
 
 def _threshold(scores: Scores, wanted: float) -> float:
     """The score that the wanted share lies above, and what was missed of late."""
-    missed = wanted * scores.judged - scores.high
-    above = min(scores.total, max(0.0, wanted * scores.total + missed))
+    missed = (wanted * scores.judged - scores.high) / max(RECENT, scores.judged)
+    above = min(1.0, max(0.0, wanted + missed)) * scores.total
     for at in range(BINS - 1, -1, -1):
         if (count := scores.bins[at]) >= above and count:
             return _EDGES[at + 1] - above / count * (_EDGES[at + 1] - _EDGES[at])

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from pointsman_sidecar.confidence.calibration import Calibration
 from pointsman_sidecar.routing.policy import Policy
-from pointsman_sidecar.tuning.tuning import UNTUNED, Tuning
+from pointsman_sidecar.tuning.tuning import UNTUNED, Tuning, is_found
 
 WAITING = "the operator has not sent a policy yet"
 
@@ -26,6 +26,12 @@ class InForce:
     waiting: bool = True
     fleet: Tuning = UNTUNED
     calibration: Calibration | None = None
+
+    def is_untuned(self) -> bool:
+        """Whether the policy asks for a share of complex requests that the fleet has no threshold for."""
+        rule = None if self.policy is None else self.policy.escalation
+        share = 0 if rule is None else rule.complexity_share
+        return self.policy is not None and share > 0 and not is_found(self.policy.uid, share, fleet=self.fleet)
 
     def apply(self, policy: Policy) -> None:
         """Put a policy in force."""

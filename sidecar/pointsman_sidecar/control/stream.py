@@ -26,6 +26,8 @@ _LONGEST_DELAY = 15.0
 _GOOD_LIFE = 10.0
 # How often what was counted is sent, where it is not what was sent before. Each sidecar waits a little more or less.
 TALLY_SECONDS = 10.0
+# And so often while the fleet has no threshold for the share that the policy asks for: until then each sidecar guesses.
+EAGER_SECONDS = 2.0
 # So long after the operator was last heard of, what it made of the fleet's counts is what it would make now.
 FLEET_SECONDS = 3600.0
 
@@ -187,7 +189,7 @@ class ControlStream:
         """Send what was counted under the policy in force, now and then; ends by cancellation only."""
         said: tuple[str, int] | None = None
         while True:
-            await asyncio.sleep(self._backoff.spread(TALLY_SECONDS))
+            await asyncio.sleep(self._backoff.spread(EAGER_SECONDS if self._in_force.is_untuned() else TALLY_SECONDS))
             policy = self._in_force.policy
             counts = None if policy is None else self._counting.known(policy.uid)
             if counts is not None and (counts.process, counts.changes) != said:

@@ -23,11 +23,16 @@ class Tuning:
 UNTUNED = Tuning()
 
 
+def is_found(policy_uid: str, share: int, *, fleet: Tuning) -> bool:
+    """Whether the fleet has a threshold for this policy and this share, in percent."""
+    return fleet.policy_uid == policy_uid and fleet.complexity_share == share and fleet.complexity_threshold is not None
+
+
 def tuning_for(policy_uid: str, share: int, *, fleet: Tuning, own_threshold: float) -> Tuning:
     """What a policy that wants this share, in percent, is tuned by.
 
     The fleet's threshold, where it was found for this policy and this share; else the sidecar's own.
     """
-    if fleet.policy_uid == policy_uid and fleet.complexity_share == share and fleet.complexity_threshold is not None:
+    if is_found(policy_uid, share, fleet=fleet):
         return fleet
     return Tuning(policy_uid=policy_uid, complexity_threshold=own_threshold, complexity_share=share)

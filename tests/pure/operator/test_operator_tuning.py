@@ -100,7 +100,7 @@ def test_of_few_scores_no_threshold_is_made() -> None:
     few = thresholds.taken_in(Scores(), Growth(scores=(0, ENOUGH - 1)))
 
     assert thresholds.placed(few, 10).threshold is None
-    assert thresholds.placed(thresholds.taken_in(few, Growth(scores=(1,))), 10).threshold is not None
+    assert thresholds.placed(thresholds.taken_in(few, Growth(scores=(2,))), 10).threshold is not None
 
 
 def test_a_share_that_was_missed_is_made_up_for() -> None:
