@@ -50,7 +50,7 @@ class Tunings:
         policy = session.policy
         if policy is None or policy.uid != tally.policy_uid or not is_sound(tally):
             return
-        session.counted = Counted(policy=policy.key, tally=tally)
+        session.counted = Counted.of(policy.key, tally)
         self.hear(session.counted)
 
     def hear(self, counted: Counted) -> None:

@@ -38,7 +38,7 @@ class CountsOutbox:
 
     def changes(self, counted: Iterable[Counted | None]) -> Iterator[pb.ReportRequest]:
         """The messages with what sidecars count now and was not said; whoever asks must send them."""
-        now = {each.tally.process: each for each in counted if each is not None}
+        now = {each.process: each for each in counted if each is not None}
         before, self._said = self._said, now
         news = [_policy_tally(each) for process, each in now.items() if before.get(process) is not each]
         for start in range(0, len(news), MOST_PER_MESSAGE):
@@ -71,7 +71,7 @@ def read_state(state: pb.SidecarState) -> SidecarFacts:
 
 def read_counted(said: pb.PolicyTally) -> Counted:
     """What was counted, as it was sent."""
-    return Counted(policy=Key(said.namespace, said.policy), tally=said.tally)
+    return Counted.of(Key(said.namespace, said.policy), said.tally)
 
 
 def published(tunings: Iterable[Published]) -> Iterator[list[pb.PolicyTuning]]:

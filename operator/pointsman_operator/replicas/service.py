@@ -73,9 +73,9 @@ class ReplicasService(replicas_pb2_grpc.ReplicasServicer):
                 sidecars=map(read_state, request.sidecars),
                 gone=map(read_pod, request.gone),
             )
-            for counted in map(read_counted, request.tallies):
-                if is_sound(counted.tally):
-                    self._tunings.hear(counted)
+            for said in request.tallies:
+                if is_sound(said.tally):
+                    self._tunings.hear(read_counted(said))
             if request.synced:
                 self._fleet.synced(replica, stream)
 

@@ -1,6 +1,7 @@
 """What is kept of policies, as text that people can read: pure."""
 
 import json
+from array import array
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,7 +72,7 @@ def decode(uid: str, text: str) -> Record:
 def _scores(content: Any) -> Scores:
     if content is None:
         return Scores()
-    bins = tuple(float(count) for count in content["scores"])
+    bins = array("d", (float(count) for count in content["scores"]))
     if len(bins) != BINS or any(not 0 <= count < float("inf") for count in bins):
         raise ValueError(f"not {BINS} numbers of scores")
     threshold = content["threshold"]

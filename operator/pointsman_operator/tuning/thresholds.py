@@ -1,7 +1,8 @@
 """The threshold that sends a share of a fleet's requests up, found from how its scores are spread: pure."""
 
 import math
-from dataclasses import dataclass, replace
+from array import array
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from pointsman_operator.tuning.tallies import Growth
@@ -30,7 +31,8 @@ class Scores:
     `judged` of the latest were held against a threshold for this share, of which `high` were above it.
     """
 
-    bins: tuple[float, ...] = _SHIPPED
+    # No tuple of floats: these take four times the room, and there are thousands of policies.
+    bins: "array[float]" = field(default_factory=lambda: array("d", _SHIPPED))
     judged: float = 0.0
     high: float = 0.0
     share: int = 0
@@ -54,7 +56,7 @@ def taken_in(scores: Scores, growth: Growth) -> Scores:
     added = sum(growth.scores)
     stays = _stays(scores.total, added, MEMORY)
     more = (*growth.scores, *(0,) * (BINS - len(growth.scores)))
-    bins = tuple(each * stays + new for each, new in zip(scores.bins, more, strict=True))
+    bins = array("d", (each * stays + new for each, new in zip(scores.bins, more, strict=True)))
     stays = _stays(scores.judged, added, RECENT)
     high = scores.high * stays + min(growth.high, added)
     return replace(scores, bins=bins, judged=scores.judged * stays + added, high=high)

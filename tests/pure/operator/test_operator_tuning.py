@@ -193,7 +193,7 @@ def test_what_a_sidecar_counts_is_heard_as_its_policys() -> None:
 
     hub.tunings.take(session, tally([1]))
 
-    assert heard == [Counted(policy=SUPPORT, tally=tally([1]))]
+    assert heard == [Counted.of(SUPPORT, tally([1]))]
 
 
 @pytest.mark.parametrize(
