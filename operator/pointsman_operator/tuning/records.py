@@ -39,6 +39,7 @@ def encode(record: Record) -> str:
             "threshold": scores.threshold,
             "judged": round(scores.judged, 1),
             "high": round(scores.high, 1),
+            "pace": round(scores.pace),
             "scores": [_short(count) for count in scores.bins],
         }
     if state.labels:
@@ -80,6 +81,7 @@ def _scores(content: Any) -> Scores:
         bins=bins,
         judged=float(content["judged"]),
         high=float(content["high"]),
+        pace=float(content["pace"]),
         share=int(content["share"]),
         threshold=None if threshold is None else float(threshold),
     )
