@@ -109,7 +109,7 @@ eval-savings: $(VENV)/.installed ## What both would save: replay recorded questi
 .PHONY: eval-share
 eval-share: $(VENV)/.installed ## Measure whether a share of complex requests is kept on other kinds of questions (3 minutes; DATA=folder).
 	$(NEEDS_DATA)
-	@OMP_NUM_THREADS=1 PYTHONPATH=bench/eval $(BIN)/python -m training.shares $(DATA)
+	@$(MODELS) -m evaluating.shares $(DATA)
 
 .PHONY: eval-speed
 eval-speed: $(VENV)/.installed ## Measure what the complexity score costs in time and memory, hostile texts included.

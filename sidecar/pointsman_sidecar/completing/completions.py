@@ -215,6 +215,7 @@ class Completions:
             paces=self._paces,
             hindrance=self._paying.limit_hindrance,
             tuning=self._tuned.by,
+            explains=explains,
         )
 
     def _paces(self, policy: Policy) -> Mapping[str, float]:

@@ -15,7 +15,7 @@ from pointsman_sidecar.control.in_force import InForce
 from pointsman_sidecar.routing.facts import Surroundings
 from pointsman_sidecar.routing.features import Features
 from pointsman_sidecar.routing.plan import Complexity, Ejected, PlanError, plan
-from pointsman_sidecar.routing.policy import Feature, Policy
+from pointsman_sidecar.routing.policy import Policy
 from pointsman_sidecar.tuning.tuning import Tuning
 
 
@@ -29,11 +29,13 @@ def decide(
     paces: Callable[[Policy], Mapping[str, float]],
     hindrance: Callable[[Policy], str],
     tuning: Callable[[Policy], Tuning],
+    explains: bool = False,
 ) -> tuple[Progress, Features]:
     """Check the request, measure it, and plan it under the policy in force and with the models that are well.
 
     `hindrance` says why budgets leave no room for the stronger model, in a sentence's end; it is asked where a complex
-    request would go there. `tuning` says what the policy is tuned by.
+    request would go there. `tuning` says what the policy is tuned by. Who `explains` is told how complex a request is
+    that a route decides, too.
 
     Raises:
         CompletionError: it is malformed, no policy is in force, or the policy has no model for it.
@@ -45,7 +47,7 @@ def decide(
     policy = policy_of(in_force)
     request_id = new_id()
     try:
-        complexity = _complexity(form, policy, features, hindrance, tuning(policy))
+        scored = partial(_complexity, form, policy, hindrance, tuning(policy))
         planned = plan(
             policy,
             features,
@@ -62,17 +64,11 @@ def decide(
 
 
 def _complexity(
-    form: Form[Any, Any],
-    policy: Policy,
-    features: Features,
-    hindrance: Callable[[Policy], str],
-    tuning: Tuning,
+    form: Form[Any, Any], policy: Policy, hindrance: Callable[[Policy], str], tuning: Tuning
 ) -> Complexity | None:
-    """How complex the request is, where that can change its model. Scored once, and only where the policy asks."""
+    """How complex the request is, where the policy asks. Scoring takes longer than all else here."""
     threshold = _threshold(policy, tuning)
-    if threshold is None or features.request_bytes > policy.max_request_bytes:
-        return None
-    if Feature.EMBEDDINGS in features.needs or (features.model and policy.allow_pinning):
+    if threshold is None:
         return None
     scored = Complexity(score=Scorer.load().score(form.prompt()), threshold=threshold)
     return replace(scored, hindrance=hindrance(policy)) if scored.is_high else scored

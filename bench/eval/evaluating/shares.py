@@ -11,6 +11,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table as Shown
 
+from complexity.fitting import model, unseen
+from complexity.sets import TRAINED, NoDataError, Row, read, read_all
+from complexity.table import Table, table
 from pointsman_api.v1 import tuning_pb2
 from pointsman_operator.tuning import thresholds
 from pointsman_operator.tuning.tallies import growth
@@ -20,9 +23,6 @@ from pointsman_sidecar.contract.tunings import tally_of
 from pointsman_sidecar.tuning.counting import PolicyCounts
 from pointsman_sidecar.tuning.shares import OwnThresholds
 from pointsman_sidecar.tuning.tuning import UNTUNED, Tuning, tuning_for
-from training.fitting import model, unseen
-from training.sets import TRAINED, NoDataError, Row, read, read_all
-from training.table import Table, table
 
 _ASKED = (5, 10, 20, 40)
 _UNTRAINED = "routerbench_subset"
