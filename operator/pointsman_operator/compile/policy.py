@@ -11,6 +11,7 @@ from pointsman_operator.compile.escalation import escalation_problems
 from pointsman_operator.compile.providers import allows, check_provider
 from pointsman_operator.compile.selectors import selector_problems
 from pointsman_operator.compile.snapshots import Source, build_snapshot
+from pointsman_operator.compile.splits import split_problems
 from pointsman_operator.resources.metadata import Key
 from pointsman_operator.resources.parse import INVALID_SPEC
 from pointsman_operator.resources.policy import ModelRoutingPolicy, Route
@@ -69,7 +70,9 @@ def compile_policy(
     problems += _name_problems(policy)
     if not problems:  # what a route's models can do is known only once they all are
         problems += _capability_problems(policy, sources)
-        problems += escalation_problems(policy, prices={name: source.offered.price for name, source in sources.items()})
+        prices = {name: source.offered.price for name, source in sources.items()}
+        problems += escalation_problems(policy, prices=prices)
+        problems += split_problems(policy, prices=prices)
     if problems:
         return tuple(problems)
     try:

@@ -11,6 +11,7 @@ from pointsman_operator.compile.escalation import escalation
 from pointsman_operator.compile.quantities import size
 from pointsman_operator.compile.resilience import circuit_breaker, concurrency, hedging, retries, timeouts
 from pointsman_operator.compile.risks import latency, risk
+from pointsman_operator.compile.splits import first_weights, split_name
 from pointsman_operator.resources.kinds import Kind
 from pointsman_operator.resources.metadata import Metadata
 from pointsman_operator.resources.policy import ModelRoutingPolicy, Route, UsedModel
@@ -63,7 +64,7 @@ def build_snapshot(policy: ModelRoutingPolicy, sources: Mapping[str, Source]) ->
         models=[_model(sources[model.name]) for model in spec.models],
         default_model=spec.default_model,
         allow_pinning=spec.allow_pinning,
-        routes=[_route(route) for route in spec.routes],
+        routes=[_route(route, split=split_name(policy, route)) for route in spec.routes],
         fallbacks=spec.resilience.fallbacks,
         timeouts=timeouts(spec.resilience.timeouts),
         limits=snapshot.Limits(
@@ -109,18 +110,19 @@ def _model(source: Source) -> snapshot.Model:
     )
 
 
-def _route(route: Route) -> snapshot.Route:
+def _route(route: Route, *, split: str) -> snapshot.Route:
     compiled = snapshot.Route(
         name=route.name,
         when=condition(route.when),
         overrides_fallbacks=route.fallbacks is not None,
         fallbacks=route.fallbacks or (),
         protected=route.protected,
+        split=split,
     )
     if route.split is None:
         compiled.arms.add(model=route.model or "", weight=1)
     else:
         compiled.sticky_by = _STICKY_BY[route.split.sticky_by]
-        for arm in route.split.arms:
-            compiled.arms.add(model=arm.model, weight=arm.weight)
+        for arm, weight in zip(route.split.arms, first_weights(route.split), strict=True):
+            compiled.arms.add(model=arm.model, weight=weight)
     return compiled

@@ -154,17 +154,41 @@ class When(Matcher):
 
 
 class Arm(Model):
-    """A model and its weight."""
+    """A model and its weight, unless steps give the shares."""
 
     model: str
+    weight: int | None = None
+
+
+class SplitStep(Model):
+    """A share of the second arm, and for how long at least."""
+
     weight: int
+    for_: str | None = Field(default=None, alias="for")
+
+
+class SplitGuard(Model):
+    """What is asked of the second arm."""
+
+    min_samples: int
+    max_error_percent: int | None = None
+    max_error_percent_over_stable: int | None = None
+    max_p95: str | None = Field(default=None, alias="maxP95")
+    max_p95_percent_over_stable: int | None = Field(default=None, alias="maxP95PercentOverStable")
+    min_confidence: str | None = None
+    max_confidence_below_stable: str | None = None
+    max_negative_feedback_percent: int | None = None
+    max_negative_feedback_percent_over_stable: int | None = None
 
 
 class Split(Model):
-    """Several models by weight."""
+    """Several models by weight, or two of which the second goes up by steps."""
 
     sticky_by: Literal["User", "Session", "Request"]
     arms: tuple[Arm, ...] = Field(strict=False)
+    steps: tuple[SplitStep, ...] = Field(default=(), strict=False)
+    guard: SplitGuard | None = None
+    attempt: int | None = None
 
 
 class Route(Model):

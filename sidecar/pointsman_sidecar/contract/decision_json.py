@@ -45,11 +45,18 @@ def decision_json(decision: decision_pb2.Decision) -> dict[str, Any]:
             "done": escalation.done,
             "message": escalation.message,
         }
+    if decision.HasField("arm"):
+        said["arm"] = _arm(decision.arm)
     if decision.HasField("quota"):
         said["quota"] = quota_json(decision.quota)
     if decision.HasField("risk"):
         said["risk"] = _risk(decision.risk)
     return said
+
+
+def _arm(arm: decision_pb2.SplitArm) -> dict[str, Any]:
+    said: dict[str, Any] = {"model": arm.model, "weight": arm.weight, "total_weight": arm.total_weight}
+    return said | {"rolled_back": arm.rolled_back} if arm.rolled_back else said
 
 
 def quota_json(quota: decision_pb2.QuotaLevel) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from pointsman_sidecar.routing.matchers import Domain
 from pointsman_sidecar.routing.plan import Complexity, Plan, Reason, Skipped, Step
 from pointsman_sidecar.routing.policy import Model, Policy, Severity
 from pointsman_sidecar.routing.risk import Risk
+from pointsman_sidecar.routing.splitting import Drawn
 
 REASONS: Mapping[Reason, decision_pb2.Reason.ValueType] = {
     Reason.DEFAULT: decision_pb2.REASON_DEFAULT,
@@ -199,6 +200,13 @@ def decision(progress: Progress) -> decision_pb2.Decision:
         risk=_risk(progress.plan.risk) if progress.plan.risk else None,
         complexity=_complexity(progress.complexity) if progress.complexity is not None else None,
         escalation=_escalation(progress.escalated) if progress.escalated is not None else None,
+        arm=_arm(progress.plan.arm) if progress.plan.arm is not None else None,
+    )
+
+
+def _arm(arm: Drawn) -> decision_pb2.SplitArm:
+    return decision_pb2.SplitArm(
+        model=arm.model, weight=arm.weight, total_weight=arm.total, rolled_back=arm.rolled_back
     )
 
 

@@ -215,6 +215,7 @@ def _route(route: snapshot_pb2.Route) -> Route:
         sticky_by=one(where, route.sticky_by, _STICKY_BY),
         fallbacks=tuple(route.fallbacks) if route.overrides_fallbacks else None,
         protected=route.protected,
+        split=route.split,
     )
 
 

@@ -13,7 +13,7 @@ from pointsman_sidecar.routing.features import Features
 from pointsman_sidecar.routing.matching import Match, matches
 from pointsman_sidecar.routing.policy import Feature, Model, Policy, Route
 from pointsman_sidecar.routing.risk import NO_RISK, Risk
-from pointsman_sidecar.routing.splitting import draw, sticky_key
+from pointsman_sidecar.routing.splitting import Drawn, SplitState, drawn, sticky_key
 
 
 class Reason(Enum):
@@ -125,6 +125,7 @@ class Trial:
 
 
 _NO_PACES: Mapping[str, float] = {}
+_NO_SPLITS: Mapping[str, SplitState] = {}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -141,7 +142,8 @@ class Plan:
 
     In a `panic`, every model that could serve the request is ejected, and the least bad is tried all the same. One that
     is `alone` is joined by no model that was not named for it; one that is `protected` is made less of by no budget.
-    `failed` are the routes whose expression came to no verdict. `complexity` is None where it was not looked at.
+    `failed` are the routes whose expression came to no verdict. `complexity` is None where it was not looked at, `arm`
+    where no split was drawn from.
     """
 
     steps: tuple[Step, ...]
@@ -154,6 +156,7 @@ class Plan:
     failed: tuple[str, ...] = ()
     protected: bool = False
     complexity: Complexity | None = None
+    arm: Drawn | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -167,6 +170,7 @@ class _Choice:
     alone: bool = False
     protected: bool = False
     complexity: Complexity | None = None
+    arm: Drawn | None = None
 
 
 def plan(
@@ -178,13 +182,15 @@ def plan(
     surroundings: Surroundings = NOWHERE,
     paces: Mapping[str, float] = _NO_PACES,
     complexity: Callable[[], Complexity | None] = _nobody_asks,
+    splits: Mapping[str, SplitState] = _NO_SPLITS,
 ) -> Plan:
     """Decide. `request_id` is what a split draws by where the request names no user or session.
 
     `ejected` are the models that are not to be called now, by name. They are passed over, unless there is no other.
     `paces` are the seconds in which half of a model's answers begin, by name, as far as they are known. `complexity`
     tells how complex the request is, None where nobody asks for it. It takes a while, so it is called once at most, and
-    not where a route matches or the request names its model: there it would say nothing.
+    not where a route matches or the request names its model: there it would say nothing. `splits` are the states of
+    splits that change by themselves, by name.
 
     Raises:
         PlanError: the request cannot be served under this policy; one of its subclasses says which case.
@@ -196,7 +202,7 @@ def plan(
         )
     trials: list[Trial] = []
     facts = Facts(features, surroundings, policy.risk)
-    choice = _chosen(policy, facts, request_id, trials, complexity)
+    choice = _chosen(policy, facts, request_id, trials, complexity, splits)
 
     lacks, capable = _capable(policy, choice, features)
     well = [name for name in capable if name not in ejected]
@@ -227,6 +233,7 @@ def plan(
         failed=tuple(trial.route for trial in trials if trial.match.failed) if facts.has_verdicts else (),
         protected=choice.protected,
         complexity=choice.complexity,
+        arm=choice.arm,
     )
 
 
@@ -296,14 +303,19 @@ def _of(policy: Policy, choice: _Choice) -> str:
 
 
 def _chosen(
-    policy: Policy, facts: Facts, request_id: str, trials: list[Trial], complexity: Callable[[], Complexity | None]
+    policy: Policy,
+    facts: Facts,
+    request_id: str,
+    trials: list[Trial],
+    complexity: Callable[[], Complexity | None],
+    splits: Mapping[str, SplitState],
 ) -> _Choice:
     features = facts.features
     if Feature.EMBEDDINGS in features.needs:
         return _embedding(policy, features)
     if features.model and (policy.allow_pinning or not features.is_wish):
         return _pinned(policy, features)
-    return _routed(policy, facts, request_id, trials) or _unrouted(policy, complexity())
+    return _routed(policy, facts, request_id, trials, splits) or _unrouted(policy, complexity())
 
 
 def _pinned(policy: Policy, features: Features) -> _Choice:
@@ -344,12 +356,14 @@ def _named(policy: Policy, features: Features, *, otherwise: str) -> _Choice:
     return _Choice(model=model.name, reason=Reason.PINNED, why=lambda: "the request names it", fallbacks=(), alone=True)
 
 
-def _routed(policy: Policy, facts: Facts, request_id: str, trials: list[Trial]) -> _Choice | None:
+def _routed(
+    policy: Policy, facts: Facts, request_id: str, trials: list[Trial], splits: Mapping[str, SplitState]
+) -> _Choice | None:
     for route in policy.routes:
         match = matches(route.when, facts)
         trials.append(Trial(route=route.name, match=match))
         if match.holds:
-            return _by_route(policy, route, facts.features, request_id, match)
+            return _by_route(policy, route, facts.features, request_id, match, splits)
     return None
 
 
@@ -383,7 +397,14 @@ def _unrouted(policy: Policy, complexity: Complexity | None) -> _Choice:
     )
 
 
-def _by_route(policy: Policy, route: Route, features: Features, request_id: str, match: Match) -> _Choice:
+def _by_route(
+    policy: Policy,
+    route: Route,
+    features: Features,
+    request_id: str,
+    match: Match,
+    splits: Mapping[str, SplitState],
+) -> _Choice:
     inherited = () if route.protected else policy.fallbacks
     fallbacks = inherited if route.fallbacks is None else route.fallbacks
     if len(route.arms) == 1:
@@ -396,19 +417,21 @@ def _by_route(policy: Policy, route: Route, features: Features, request_id: str,
             alone=route.protected,
             protected=route.protected,
         )
-    arm = draw(route.arms, key=sticky_key(route, features, request_id=request_id), salt=f"{policy}/{route.name}")
-    total = sum(each.weight for each in route.arms)
+    key = sticky_key(route, features, request_id=request_id)
+    arm = drawn(route, splits, key=key, salt=f"{policy}/{route.name}")
+    rolled_back = f"; {arm.rolled_back} was rolled back" if arm.rolled_back else ""
     return _Choice(
         model=arm.model,
         reason=Reason.SPLIT,
         why=lambda: (
             f"route {route.name} matched: {match.why()}; its split by {route.sticky_by} gave the arm of weight "
-            f"{arm.weight} of {total}"
+            f"{arm.weight} of {arm.total}{rolled_back}"
         ),
         fallbacks=fallbacks,
         route=route.name,
         alone=route.protected,
         protected=route.protected,
+        arm=arm,
     )
 
 

@@ -164,6 +164,7 @@ class Route:
     """A rule and what follows from it. `fallbacks` of None leaves them to the policy.
 
     Where it is `protected`, nobody answers whom it does not name itself, and no budget makes less of the answer.
+    `split` names a split that changes by itself, empty where none does.
     """
 
     name: str
@@ -172,6 +173,7 @@ class Route:
     sticky_by: StickyBy = StickyBy.REQUEST
     fallbacks: tuple[str, ...] | None = None
     protected: bool = False
+    split: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,10 +1,49 @@
 """Which arm of a split a request falls to: by a hash, so that no replica needs to remember."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from pointsman_sidecar.routing.features import Features
 from pointsman_sidecar.routing.policy import Arm, Route, StickyBy
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SplitState:
+    """Where a split stands that changes by itself: the weights in force, in the order of the arms.
+
+    `rolled_back` is the arm that was rolled back, by its model; empty where none was.
+    """
+
+    weights: tuple[int, ...]
+    rolled_back: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Drawn:
+    """The arm that a request fell to, with its weight in force and that of all; `split` as of its route."""
+
+    split: str
+    model: str
+    weight: int
+    total: int
+    rolled_back: str = ""
+
+
+def drawn(route: Route, states: Mapping[str, SplitState], *, key: str, salt: str) -> Drawn:
+    """Draw from the route's arms, by the weights in force. `states` has them by the names of splits."""
+    state = states.get(route.split) if route.split else None
+    if state is None or len(state.weights) != len(route.arms) or not any(state.weights):
+        state = SplitState(weights=tuple(arm.weight for arm in route.arms))
+    arms = [Arm(model=arm.model, weight=weight) for arm, weight in zip(route.arms, state.weights, strict=True)]
+    arm = draw(arms, key=key, salt=salt)
+    return Drawn(
+        split=route.split,
+        model=arm.model,
+        weight=arm.weight,
+        total=sum(state.weights),
+        rolled_back=state.rolled_back,
+    )
 
 
 def draw(arms: Sequence[Arm], *, key: str, salt: str) -> Arm:
