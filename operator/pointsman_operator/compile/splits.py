@@ -1,4 +1,4 @@
-"""Splits that change by themselves: what they are known by, with which weights they begin, what can be wrong with them."""
+"""Splits that change by themselves: what they are known by, how they begin, and what can be wrong with them."""
 
 import hashlib
 import json

@@ -10,6 +10,7 @@ from pointsman_operator.resources import Problem
 from pointsman_operator.status.conditions import Condition, failed, merged, without
 from pointsman_operator.status.patches import merge_patch
 from pointsman_operator.status.pods import INJECTED, PodsView, Unscanned, injected, named, pods_status
+from pointsman_operator.status.splits import SplitView, splits_status
 
 _MOST_REJECTIONS = 10  # as in the CRD
 # What the status says of what is tuned.
@@ -31,8 +32,8 @@ class PolicyView:
 
     `taken` has the pods of connected sidecars that the policy selects and another has, by the name of the other.
     `overridden_by` is the policy that selects the same pods whatever pods there are, and comes before this one.
-    `pods` is None where this operator injects nothing. `tuned` is what is said of what is tuned, None where that is not
-    known: then what was said stays.
+    `pods` is None where this operator injects nothing. `tuned` is what is said of what is tuned, and `splits` how these
+    stand; None where that is not known: then what was said stays.
     """
 
     verdict: Verdict
@@ -42,6 +43,7 @@ class PolicyView:
     access_problems: tuple[Problem, ...] = ()
     pods: PodsView | Unscanned | None = None
     tuned: Mapping[str, Any] | None = None
+    splits: tuple[SplitView, ...] | None = None
 
 
 def policy_status(view: PolicyView, *, before: Mapping[str, Any], now: datetime) -> dict[str, Any]:
@@ -63,6 +65,7 @@ def policy_status(view: PolicyView, *, before: Mapping[str, Any], now: datetime)
         "observedGeneration": generation,
         "conditions": merged(wanted, before=kept, generation=generation, now=now),
         "sidecars": _sidecars(view.sidecars),
+        **splits_status(view.splits, before=before),
         **counts,
         **_tuned(view.tuned, before=before),
     }

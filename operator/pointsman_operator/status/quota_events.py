@@ -5,35 +5,21 @@ for the same news of the same hour, or window where that is longer: whoever make
 is told that it is there.
 """
 
-import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from pointsman_operator.compile.budgets import amount_of
 from pointsman_operator.ledger.windows import Window
 from pointsman_operator.resources import TokenQuota
-from pointsman_operator.resources.kinds import GROUP, VERSION, Kind
+from pointsman_operator.resources.kinds import Kind
 from pointsman_operator.resources.quota import QuotaStep
 from pointsman_operator.status.amounts import words
+from pointsman_operator.status.events import Announcement, event_of
 from pointsman_operator.status.quotas import resets_at
 
-CONTROLLER = "pointsman.dev/operator"
 EXHAUSTED = "Exhausted"
 _HOUR = 3600
-_LONGEST_NAME = 253
-_LONGEST_NOTE = 1024
-_SUFFIX = 16
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Announcement:
-    """Something that happened to a quota: to Warning, since calls are answered otherwise than their routes say."""
-
-    reason: str
-    action: str
-    note: str
 
 
 def announcements(
@@ -59,30 +45,15 @@ def event(
     announcement: Announcement, *, quota: TokenQuota, window: Window, instance: str, now: datetime
 ) -> dict[str, Any]:
     """The Event, of events.k8s.io/v1. `instance` is who announces."""
-    metadata = quota.metadata
     period = window.start if window.end - window.start > _HOUR else window.start // _HOUR * _HOUR
-    said = f"{metadata.uid} {metadata.generation} {announcement.reason} {period}"
-    suffix = hashlib.sha256(said.encode()).hexdigest()[:_SUFFIX]
-    name = metadata.name[: _LONGEST_NAME - _SUFFIX - 1].rstrip(".-")
-    return {
-        "apiVersion": "events.k8s.io/v1",
-        "kind": "Event",
-        "metadata": {"name": f"{name}.{suffix}", "namespace": metadata.namespace},
-        "eventTime": now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-        "reportingController": CONTROLLER,
-        "reportingInstance": instance,
-        "type": "Warning",
-        "reason": announcement.reason,
-        "action": announcement.action,
-        "note": announcement.note[:_LONGEST_NOTE],
-        "regarding": {
-            "apiVersion": f"{GROUP}/{VERSION}",
-            "kind": Kind.QUOTA.value,
-            "namespace": metadata.namespace,
-            "name": metadata.name,
-            "uid": metadata.uid,
-        },
-    }
+    return event_of(
+        announcement,
+        kind=Kind.QUOTA,
+        metadata=quota.metadata,
+        news=f"{announcement.reason} {period}",
+        instance=instance,
+        now=now,
+    )
 
 
 _END = {

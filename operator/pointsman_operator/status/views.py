@@ -10,6 +10,7 @@ from pointsman_operator.resources import Key, Problem
 from pointsman_operator.status.census import States
 from pointsman_operator.status.pods import PodState, PodsView, Unscanned
 from pointsman_operator.status.policies import PolicyView, SidecarView
+from pointsman_operator.status.splits import SplitView
 from pointsman_operator.world import World
 
 
@@ -21,10 +22,12 @@ def views_of(
     secrets_namespace: str,
     pods: States | Unscanned | None = None,
     tuned: Callable[[str], Mapping[str, Any] | None],
+    splits: Callable[[Key], tuple[SplitView, ...] | None] = lambda _: None,
 ) -> Mapping[Key, PolicyView]:
     """A view for each policy of one namespace; `sidecars` are the namespace's, of whichever replica.
 
-    So are the `pods` that asked for one. `tuned` is asked for what is said of what a policy is tuned by, by its UID.
+    So are the `pods` that asked for one. `tuned` is asked for what is said of what a policy is tuned by, by its UID, and
+    `splits` for how its splits stand.
     """
     by_key = {verdict.claim.key: verdict for verdict in verdicts}
     governed: defaultdict[Key, list[SidecarView]] = defaultdict(list)
@@ -49,6 +52,7 @@ def views_of(
             access_problems=_access_problems(verdict, world=world, secrets_namespace=secrets_namespace),
             pods=views[key] if isinstance(views, Mapping) else views,
             tuned=tuned(verdict.policy.metadata.uid),
+            splits=splits(key),
         )
         for key, verdict in by_key.items()
     }

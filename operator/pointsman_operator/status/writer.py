@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -11,10 +11,11 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter
 
 from pointsman_operator.push import Hub, News, SidecarFacts
-from pointsman_operator.resources import Key, Kind
+from pointsman_operator.resources import Key, Kind, ModelRoutingPolicy, Unreadable
 from pointsman_operator.status.census import Census
 from pointsman_operator.status.policies import policy_status
 from pointsman_operator.status.providers import provider_status
+from pointsman_operator.status.splits import SplitView
 from pointsman_operator.status.views import views_of
 
 log = structlog.get_logger(__name__)
@@ -71,7 +72,8 @@ class StatusWriter:
 
     `sidecars_in` gives the sidecars of a namespace, of all replicas. `observe` is told of each object as it stands
     after a write, so that it is not written twice. Without a `census` nothing is said of pods: this operator gives them
-    no sidecar. `tuned` gives what is said of what a policy is tuned by, by its UID.
+    no sidecar. `tuned` gives what is said of what a policy is tuned by, by its UID, and `splits` how its splits stand;
+    `announce` is given a policy as it was and the status that it was given since.
     """
 
     def __init__(
@@ -86,6 +88,8 @@ class StatusWriter:
         metrics: StatusMetrics,
         tuned: Callable[[str], Mapping[str, Any] | None] = lambda _: None,
         census: Census | None = None,
+        splits: Callable[[Key], tuple[SplitView, ...] | None] = lambda _: None,
+        announce: Callable[[ModelRoutingPolicy | Unreadable, Mapping[str, Any]], Awaitable[None]] | None = None,
     ) -> None:
         self._hub = hub
         self._tuned = tuned
@@ -96,6 +100,8 @@ class StatusWriter:
         self._now = now
         self._metrics = metrics
         self._census = census
+        self._splits = splits
+        self._announce = announce
         self._namespaces: set[str] = set()
         self._providers: set[str] = set()
         self._wake = asyncio.Event()
@@ -181,6 +187,7 @@ class StatusWriter:
                 secrets_namespace=self._secrets_namespace,
                 pods=pods[namespace] if isinstance(pods, Mapping) else pods,
                 tuned=self._tuned,
+                splits=self._splits,
             )
             for key, view in sorted(views.items()):
                 # The object as it is now: the verdict's may be older than a status that was written since.
@@ -190,6 +197,7 @@ class StatusWriter:
                     yield Kind.POLICY, key, policy.metadata.resource_version, status
 
     async def _write(self, kind: Kind, key: Key, *, resource_version: str, status: dict[str, Any]) -> _Failure | None:
+        before = self._hub.world.policies.get(key) if kind is Kind.POLICY else None
         try:
             written = await self._client.write_status(kind, key, resource_version=resource_version, status=status)
         except StatusConflictError as error:
@@ -203,6 +211,8 @@ class StatusWriter:
             return _Failure(reason=str(error), lasting=True)
         self._metrics.writes.labels(result="written").inc()
         self._observe(kind, written)
+        if before is not None and self._announce is not None:
+            await self._announce(before, status)
         return None
 
     def _again(self, kind: Kind, key: Key) -> None:

@@ -103,7 +103,7 @@ def _begun(rule: SplitRule, *, stable: ArmCounts, canary: ArmCounts, now: float,
         stable_from=stable,
         canary_from=canary,
         passed=rule.bar is None,
-        reason="Step" if rule.steps else "Guarded",
+        reason=_going(rule),
         message=_aim(rule, step),
     )
 
@@ -112,31 +112,33 @@ def _judged(state: SplitState, *, rule: SplitRule, stable: ArmCounts, canary: Ar
     bar = rule.bar
     if bar is None:
         return state
-    from_now_on = replace(state, stable_from=stable, canary_from=canary)
+    anew = replace(state, stable_from=stable, canary_from=canary)
     new, old = canary - state.canary_from, stable - state.stable_from
-    if not (new.is_sound and old.is_sound):
-        return from_now_on
-    if state.struck is not None and now < state.struck + LOOK_AGAIN_SECONDS:
-        return from_now_on
+    lost = not (new.is_sound and old.is_sound)
+    if lost or (state.struck is not None and now < state.struck + LOOK_AGAIN_SECONDS):
+        return anew
     least = bar.min_samples if state.struck is None else max(1, bar.min_samples // 10)
     seen = judge(bar, canary=new, stable=old, least=least)
     match seen.verdict:
-        case Verdict.UNKNOWN:
-            return state
         case Verdict.FINE:
             fine = replace(state, passed=True, struck=None)
             if new.requests >= 2 * bar.min_samples:
                 fine = _moved_on(fine, new=new, stable=stable, canary=canary)
             if state.reason == _GATE:
                 return fine
-            return _in_phase(fine, Phase.PROGRESSING, "Step" if rule.steps else "Guarded", _aim(rule, state.step), now)
+            return _in_phase(fine, Phase.PROGRESSING, _going(rule), _aim(rule, state.step), now)
         case Verdict.DOUBTFUL:
             return _in_phase(replace(state, passed=False), Phase.PAUSED, seen.reason, _doubt(rule, seen), now)
-        case Verdict.BAD if state.struck is None:
-            struck = replace(from_now_on, passed=False, struck=now)
-            return _in_phase(struck, Phase.PAUSED, seen.reason, _warning(rule, seen), now)
         case Verdict.BAD:
-            return _in_phase(state, Phase.ROLLED_BACK, seen.reason, _end(rule, seen, weights_of(rule, state)), now)
+            return _struck(state, anew, rule=rule, seen=seen, now=now)
+    return state
+
+
+def _struck(state: SplitState, anew: SplitState, *, rule: SplitRule, seen: Judgement, now: float) -> SplitState:
+    if state.struck is None:
+        struck = replace(anew, passed=False, struck=now)
+        return _in_phase(struck, Phase.PAUSED, seen.reason, _warning(rule, seen), now)
+    return _in_phase(state, Phase.ROLLED_BACK, seen.reason, _end(rule, seen, weights_of(rule, state)), now)
 
 
 def _stepped(
@@ -159,7 +161,7 @@ def _stepped(
 
 
 def _moved_on(state: SplitState, *, new: ArmCounts, stable: ArmCounts, canary: ArmCounts) -> SplitState:
-    """A window that begins now: what is old and good must not hide what is new and bad. Labels come seldom, and stay."""
+    """A window that begins now: what is old and good must not hide what is new and bad. Labels come seldom: they stay."""
     if new.labels >= _MANY_LABELS:
         return replace(state, stable_from=stable, canary_from=canary)
     before = (state.stable_from, state.canary_from)
@@ -176,6 +178,10 @@ def _in_phase(state: SplitState, phase: Phase, reason: str, message: str, now: f
         return state
     # From a pause it is back in the step that it was in; that began when it began.
     return replace(state, phase=phase, reason=reason, message=message, since=now)
+
+
+def _going(rule: SplitRule) -> str:
+    return "Step" if rule.steps else "Guarded"
 
 
 def _aim(rule: SplitRule, step: int) -> str:
@@ -203,6 +209,6 @@ def _warning(rule: SplitRule, seen: Judgement) -> str:
 
 def _end(rule: SplitRule, seen: Judgement, weights: tuple[int, int]) -> str:
     return (
-        f"{rule.canary} was rolled back at weight {weights[1]} of {sum(weights)}: {seen.message}; it stays so until the "
-        "split changes"
+        f"{rule.canary} was rolled back at weight {weights[1]} of {sum(weights)}: {seen.message}; it stays so until "
+        "the split changes"
     )
