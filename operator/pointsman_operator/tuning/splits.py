@@ -124,14 +124,14 @@ def _judged(state: SplitState, *, rule: SplitRule, stable: ArmCounts, canary: Ar
             fine = replace(state, passed=True, struck=None)
             if new.requests >= 2 * bar.min_samples:
                 fine = _moved_on(fine, new=new, stable=stable, canary=canary)
-            if state.reason == _GATE:
-                return fine
-            return _in_phase(fine, Phase.PROGRESSING, _going(rule), _aim(rule, state.step), now)
+            held = state.reason == _GATE
+            return fine if held else _in_phase(fine, Phase.PROGRESSING, _going(rule), _aim(rule, state.step), now)
         case Verdict.DOUBTFUL:
             return _in_phase(replace(state, passed=False), Phase.PAUSED, seen.reason, _doubt(rule, seen), now)
         case Verdict.BAD:
             return _struck(state, anew, rule=rule, seen=seen, now=now)
-    return state
+        case Verdict.UNKNOWN:
+            return state
 
 
 def _struck(state: SplitState, anew: SplitState, *, rule: SplitRule, seen: Judgement, now: float) -> SplitState:
@@ -161,7 +161,7 @@ def _stepped(
 
 
 def _moved_on(state: SplitState, *, new: ArmCounts, stable: ArmCounts, canary: ArmCounts) -> SplitState:
-    """A window that begins now: what is old and good must not hide what is new and bad. Labels come seldom: they stay."""
+    """A window from now on: what is old and good must not hide what is new and bad. Labels come seldom, and stay."""
     if new.labels >= _MANY_LABELS:
         return replace(state, stable_from=stable, canary_from=canary)
     before = (state.stable_from, state.canary_from)

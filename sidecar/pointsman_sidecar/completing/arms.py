@@ -10,13 +10,13 @@ _SILENT = frozenset({None, Outcome.CANCELLED, Outcome.OVERTAKEN, Outcome.NO_ACCE
 
 
 def arm_result(progress: Progress, *, out_of_time: bool) -> ArmResult | None:
-    """What came of it at the arm's own model; None where nothing can be said.
+    """What came of it at the arm's own model; None where nothing can be said, or the split does not change by itself.
 
     A model that is left alone since it failed so often fails this request, too. `out_of_time` says that the caller gave
     the completion less time than the policy does, and it is used up.
     """
     arm = progress.plan.arm
-    if arm is None:
+    if arm is None or not arm.split:
         return None
     own = [each for each in progress.attempts if each.step.model.name == arm.model and each.outcome not in _SILENT]
     answered = next((each for each in own if each.outcome is Outcome.SUCCEEDED), None)

@@ -215,7 +215,7 @@ class Completions:
         arm = serving.progress.plan.arm
         result = arm_result(serving.progress, out_of_time=serving.hurried and serving.total.expired())
         if arm is not None and result is not None:
-            self._arms.add(arm, result)
+            self._arms.add(result, split=arm.split, model=arm.model)
 
     def _decided(self, form: Form[Any, Any], headers: Headers, *, explains: bool = False) -> tuple[Progress, Features]:
         return decide(

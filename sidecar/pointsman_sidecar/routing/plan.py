@@ -13,7 +13,8 @@ from pointsman_sidecar.routing.features import Features
 from pointsman_sidecar.routing.matching import Match, matches
 from pointsman_sidecar.routing.policy import Feature, Model, Policy, Route
 from pointsman_sidecar.routing.risk import NO_RISK, Risk
-from pointsman_sidecar.routing.splitting import Drawn, SplitState, drawn, sticky_key
+from pointsman_sidecar.routing.splitting import Drawn, drawn, sticky_key
+from pointsman_sidecar.tuning.splits import SplitState
 
 
 class Reason(Enum):

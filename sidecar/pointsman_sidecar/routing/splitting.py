@@ -6,17 +6,7 @@ from dataclasses import dataclass
 
 from pointsman_sidecar.routing.features import Features
 from pointsman_sidecar.routing.policy import Arm, Route, StickyBy
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SplitState:
-    """Where a split stands that changes by itself: the weights in force, in the order of the arms.
-
-    `rolled_back` is the arm that was rolled back, by its model; empty where none was.
-    """
-
-    weights: tuple[int, ...]
-    rolled_back: str = ""
+from pointsman_sidecar.tuning.splits import SplitState
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -5,8 +5,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import ceil, log2
 
-from pointsman_sidecar.routing.splitting import Drawn
-
 # A split that was changed is another one; the counts of those that are long gone are of no use to anybody.
 _MOST_ARMS = 128
 _BINS_PER_DOUBLING = 8
@@ -50,11 +48,9 @@ class ArmTallies:
         """All that was counted."""
         return iter(self._arms.values())
 
-    def add(self, arm: Drawn, result: ArmResult) -> None:
+    def add(self, result: ArmResult, *, split: str, model: str) -> None:
         """Count a request that the arm's model answered, or failed to."""
-        if not arm.split:
-            return
-        tally = self._tally(arm.split, arm.model)
+        tally = self._tally(split, model)
         tally.requests += 1
         if result.seconds is None:
             tally.errors += 1
@@ -65,8 +61,6 @@ class ArmTallies:
 
     def label(self, *, split: str, model: str, negative: bool) -> None:
         """Count a label that an answer of an arm was given."""
-        if not split:
-            return
         tally = self._tally(split, model)
         tally.labels += 1
         tally.negative += negative

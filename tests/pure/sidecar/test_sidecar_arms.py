@@ -12,12 +12,11 @@ from pointsman_sidecar.contract.decisions import Attempt, Progress, decision
 from pointsman_sidecar.providers.outcomes import Outcome
 from pointsman_sidecar.routing.plan import Ejected, Plan, Reason, plan
 from pointsman_sidecar.routing.policy import Policy, StickyBy
-from pointsman_sidecar.routing.splitting import Drawn, SplitState
 from pointsman_sidecar.tuning.arms import ArmResult, ArmTallies, latency_bin
+from pointsman_sidecar.tuning.splits import SplitState
 from support.policies import features, model, policy, route
 
 KEYS = [f"user-{number}" for number in range(200)]
-ARM = Drawn(split="s-1", model="next", weight=5, total=100)
 
 
 def splitting(**arms: int) -> Policy:
@@ -135,12 +134,11 @@ def test_a_model_that_is_left_alone_because_it_failed_fails_this_request_too() -
 
 def test_counts_of_an_arm_are_its_splits_own() -> None:
     tallies = ArmTallies()
-    tallies.add(ARM, ArmResult(seconds=0.0005, confidence=1.0))
-    tallies.add(ARM, ArmResult(seconds=None))
+    tallies.add(ArmResult(seconds=0.0005, confidence=1.0), split="s-1", model="next")
+    tallies.add(ArmResult(seconds=None), split="s-1", model="next")
     tallies.label(split="s-1", model="next", negative=True)
     tallies.label(split="s-1", model="next", negative=False)
-    tallies.add(replace(ARM, split="s-2"), ArmResult(seconds=0.002))
-    tallies.add(replace(ARM, split=""), ArmResult(seconds=0.002))
+    tallies.add(ArmResult(seconds=0.002), split="s-2", model="next")
 
     first, second = tallies
     assert (first.split, first.requests, first.errors, first.labels, first.negative) == ("s-1", 2, 1, 2, 1)
@@ -151,7 +149,7 @@ def test_counts_of_an_arm_are_its_splits_own() -> None:
 def test_counts_of_splits_that_are_long_gone_are_given_up() -> None:
     tallies = ArmTallies()
     for number in range(1000):
-        tallies.add(replace(ARM, split=f"s-{number}"), ArmResult(seconds=0.1))
+        tallies.add(ArmResult(seconds=0.1), split=f"s-{number}", model="next")
 
     kept = [tally.split for tally in tallies]
     assert len(kept) == 128
