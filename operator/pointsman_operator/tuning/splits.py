@@ -28,6 +28,11 @@ class Phase(StrEnum):
     PROMOTED = "Promoted"
     ROLLED_BACK = "RolledBack"
 
+    @property
+    def is_final(self) -> bool:
+        """Whether it stays so until the split changes."""
+        return self in {Phase.PROMOTED, Phase.ROLLED_BACK}
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SplitStep:
@@ -87,7 +92,7 @@ def advance(
     """The state that follows. Counts are summed over the fleet; `gate` is why the next step may not be taken, if so."""
     if state is None or state.split != rule.split:
         return _begun(rule, stable=stable, canary=canary, now=now)
-    if state.phase in {Phase.ROLLED_BACK, Phase.PROMOTED}:
+    if state.phase.is_final:
         return state
     judged = _judged(state, rule=rule, stable=stable, canary=canary, now=now)
     return _stepped(judged, rule=rule, stable=stable, canary=canary, now=now, gate=gate)
