@@ -18,7 +18,7 @@ def arm_result(progress: Progress, *, out_of_time: bool) -> ArmResult | None:
     arm = progress.plan.arm
     if arm is None or not arm.split:
         return None
-    own = [each for each in progress.attempts if each.step.model.name == arm.model and each.outcome not in _SILENT]
+    own = [each for each in progress.attempts if each.step.model.name == arm.model and _tells(each)]
     answered = next((each for each in own if each.outcome is Outcome.SUCCEEDED), None)
     if answered is not None:
         began = _until_begun(answered) + answered.began - own[0].began
@@ -26,6 +26,10 @@ def arm_result(progress: Progress, *, out_of_time: bool) -> ArmResult | None:
     if own:
         return None if out_of_time else ArmResult(seconds=None)
     return ArmResult(seconds=None) if progress.plan.steps[0].reason is Reason.EJECTED else None
+
+
+def _tells(attempt: Attempt) -> bool:
+    return attempt.outcome not in _SILENT and not attempt.self_check
 
 
 def _until_begun(attempt: Attempt) -> float:

@@ -125,6 +125,17 @@ def test_a_caller_in_a_hurry_is_not_held_against_the_model() -> None:
     assert ended(("next", Outcome.TIMED_OUT)) == ArmResult(seconds=None)
 
 
+def test_a_model_that_is_asked_about_its_own_answer_is_judged_by_the_answer() -> None:
+    made = planned({"s-1": SplitState(weights=(0, 100))})
+    attempts = [
+        Attempt(step=made.steps[0], outcome=Outcome.SUCCEEDED, latency=0.5),
+        Attempt(step=made.steps[0], outcome=Outcome.TIMED_OUT, self_check=True, began=1.0),
+    ]
+    progress = Progress(id="d-1", policy=splitting(mini=95, next=5), plan=made, attempts=attempts)
+
+    assert arm_result(progress, out_of_time=False) == ArmResult(seconds=0.5)
+
+
 def test_a_model_that_is_left_alone_because_it_failed_fails_this_request_too() -> None:
     made = planned({"s-1": SplitState(weights=(0, 100))}, next="its circuit is open")
 
