@@ -119,6 +119,7 @@ async def _operate(settings: Settings) -> None:
             tuned=tuner.shown,
             ledger=budgets.keeper,
             instance=settings.replicas.name if settings.replicas else socket.gethostname(),
+            kept=tuner.state,
             registry=registry,
         )
         serving = ServingCertificates()

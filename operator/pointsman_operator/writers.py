@@ -10,9 +10,20 @@ from prometheus_client import CollectorRegistry
 
 from pointsman_operator.push import Hub
 from pointsman_operator.replicas import Fleet
-from pointsman_operator.resources import Kind
+from pointsman_operator.resources import Key, Kind
 from pointsman_operator.settings import Settings
-from pointsman_operator.status import Census, Ledger, QuotaGauges, QuotaWriter, StatusMetrics, StatusWriter
+from pointsman_operator.status import (
+    Census,
+    Ledger,
+    QuotaGauges,
+    QuotaWriter,
+    SplitAnnouncer,
+    SplitView,
+    StatusMetrics,
+    StatusWriter,
+    split_views,
+)
+from pointsman_operator.tuning import PolicyState
 from pointsman_operator.watch import Cluster, Keeper
 from pointsman_operator.world import Change
 
@@ -45,9 +56,10 @@ def writers(
     tuned: Callable[[str], Mapping[str, Any] | None],
     ledger: Ledger,
     instance: str,
+    kept: Callable[[str], PolicyState | None],
     registry: CollectorRegistry,
 ) -> Writers:
-    """The writers, not started yet. `instance` is what Events call this replica."""
+    """The writers, not started yet. `instance` is what Events call this replica, `tuned` what is kept of a policy."""
     metrics = StatusMetrics(registry)
 
     def observe(kind: Kind, value: Mapping[str, Any]) -> None:
@@ -55,6 +67,13 @@ def writers(
 
     def now() -> datetime:
         return datetime.now(UTC)
+
+    def splits(key: Key) -> tuple[SplitView, ...] | None:
+        policy = hub.world.policies.get(key)
+        if policy is None:
+            return None
+        state = kept(policy.metadata.uid)
+        return split_views(policy, None if state is None else state.splits)
 
     statuses = StatusWriter(
         hub,
@@ -66,6 +85,8 @@ def writers(
         metrics=metrics,
         tuned=tuned,
         census=census,
+        splits=splits,
+        announce=SplitAnnouncer(cluster, instance=instance, now=now).announce,
     )
     fleet.subscribe(statuses.sidecars_changed)
     quotas = QuotaWriter(

@@ -10,7 +10,8 @@ from pointsman_operator.resources.problem import Problem
 from pointsman_operator.resources.provider import Price
 
 _WHOLE = 100
-_ARMS = 2
+ARMS = 2
+"""Of a split that changes by itself."""
 _LENGTH = 16
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 
@@ -67,7 +68,7 @@ def split_problems(policy: ModelRoutingPolicy, *, prices: Mapping[str, Price]) -
         split, path = route.split, f"spec.routes[{index}].split"
         if split is None or not changes_by_itself(split):
             continue
-        if len(split.arms) != _ARMS:
+        if len(split.arms) != ARMS:
             message = "steps and guard need two arms: first the stable one, then the canary"
             yield Problem(path=path, reason=INVALID_SPEC, message=message)
             continue

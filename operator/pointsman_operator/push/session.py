@@ -164,13 +164,14 @@ class Session:
         if self._trust != self._sent_trust:
             self._sent_trust = self._trust
             return control.ConnectResponse(trust=control.TrustUpdate(ca_bundle=self._trust))
-        if target.access.update != self._sent_access:
-            self._sent_access = target.access.update
-            return control.ConnectResponse(access=self._sent_access)
+        # Before the keys: who can call knows where splits stand.
         tuned = None if self.policy is None else self._tunings.get(self.policy.uid)
         if tuned is not None and tuned is not self._sent_tuning:
             self._sent_tuning = tuned
             return control.ConnectResponse(tuning=control.TuningUpdate(tuning=tuned))
+        if target.access.update != self._sent_access:
+            self._sent_access = target.access.update
+            return control.ConnectResponse(access=self._sent_access)
         return None
 
     def acknowledge(self, nonce: str) -> bool:

@@ -14,6 +14,7 @@ MOST_BINS = 256
 MOST_LABEL_BINS = 50
 # As many as a policy may have.
 MOST_MODELS = 64
+MOST_ARMS = 256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,9 +83,16 @@ def is_sound(tally: tuning.Tally) -> bool:
         and len(tally.complexity.bins) <= MOST_BINS
         and len(tally.labels) <= MOST_MODELS
         and all(_is_sound(labels) for labels in tally.labels)
+        and len(tally.arms) <= MOST_ARMS
+        and all(_is_sound_arm(arm) for arm in tally.arms)
     )
 
 
 def _is_sound(labels: tuning.LabelTally) -> bool:
     bins = max(len(labels.right), len(labels.wrong))
     return 0 < len(labels.model) <= LONGEST_NAME and bins <= MOST_LABEL_BINS
+
+
+def _is_sound_arm(arm: tuning.ArmTally) -> bool:
+    named = 0 < len(arm.split) <= LONGEST_NAME and 0 < len(arm.model) <= LONGEST_NAME
+    return named and len(arm.latency) <= MOST_BINS and len(arm.confidence) <= MOST_BINS

@@ -14,7 +14,7 @@ from pointsman_operator.status.quota_metrics import QuotaGauges
 from pointsman_operator.status.quota_writer import EventError, Ledger, QuotaWriter
 from pointsman_operator.status.quotas import LedgerState, Standing, standings_in
 from pointsman_operator.status.split_announcer import SplitAnnouncer
-from pointsman_operator.status.splits import SplitView
+from pointsman_operator.status.splits import SplitView, split_views
 from pointsman_operator.status.views import views_of
 from pointsman_operator.status.writer import (
     StatusConflictError,
@@ -41,6 +41,7 @@ __all__ = [
     "StatusWriter",
     "policy_status",
     "provider_status",
+    "split_views",
     "standings_in",
     "views_of",
 ]

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from pointsman_operator.resources import ModelRoutingPolicy, Unreadable
 from pointsman_operator.status.events import Announcement
+from pointsman_operator.tuning.kept_splits import KeptSplits
+from pointsman_operator.tuning.rules import split_rules
 from pointsman_operator.tuning.splits import Phase, SplitRule, SplitState, weights_of
 
 _LONGEST_MESSAGE = 1024  # as in the CRD
@@ -22,6 +25,18 @@ class SplitView:
 
     rule: SplitRule
     state: SplitState
+
+
+def split_views(policy: ModelRoutingPolicy | Unreadable, kept: KeptSplits | None) -> tuple[SplitView, ...] | None:
+    """A policy's splits as they stand by what is `kept` of them; None where that is not known yet."""
+    if isinstance(policy, Unreadable):
+        return None
+    rules = split_rules(policy)
+    if not rules:
+        return ()
+    if kept is None or any(rule.split not in kept.splits for rule in rules):
+        return None
+    return tuple(SplitView(rule=rule, state=kept.splits[rule.split].state) for rule in rules)
 
 
 def splits_status(splits: Sequence[SplitView] | None, *, before: Mapping[str, Any]) -> dict[str, Any]:

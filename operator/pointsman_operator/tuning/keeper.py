@@ -12,6 +12,7 @@ from pointsman_operator.resources import Key, ModelRoutingPolicy, Unreadable
 from pointsman_operator.tuning import states
 from pointsman_operator.tuning.metrics import TuningMetrics
 from pointsman_operator.tuning.records import Record
+from pointsman_operator.tuning.rules import has_moving_splits
 from pointsman_operator.tuning.states import PolicyState
 from pointsman_operator.tuning.stores import TuningConflictError, TuningStore, TuningUnavailableError
 from pointsman_operator.tuning.tallies import Tallies
@@ -37,7 +38,9 @@ class _Term:
     """What is known while this replica leads. `touched` are the policies to compute, `unwritten` those to write.
 
     `looked_at` has each policy as it was when it was computed last. `shown` is what statuses say, and since when; those
-    of `to_show` may have more to say. `missing` are the policies that are not there, and since when. All by UID.
+    of `to_show` may have more to say. `missing` are the policies that are not there, and since when. `moved` are those
+    whose splits stand elsewhere, which sidecars are told once it is written: else whoever takes over could take back a
+    rollback. All by UID.
     """
 
     tallies: Tallies
@@ -49,6 +52,7 @@ class _Term:
     shown: dict[str, tuple[float, Mapping[str, Any]]] = field(default_factory=dict)
     to_show: set[str] = field(default_factory=set)
     missing: dict[str, float] = field(default_factory=dict)
+    moved: set[str] = field(default_factory=set)
 
 
 class TuningKeeper:
@@ -115,6 +119,7 @@ class TuningKeeper:
                 if term is not None:
                     await self._compute(term)
                     await self._write(term)
+                    self._tell_moved(term)
             except TuningConflictError as error:
                 self._metrics.writes.labels(result="conflict").inc()
                 log.info("what is tuned was written by another replica; it is read again", reason=str(error))
@@ -122,6 +127,9 @@ class TuningKeeper:
             except TuningUnavailableError as error:
                 self._metrics.writes.labels(result="failed").inc()
                 log.warning("what is tuned cannot be read or written now; will be tried again", reason=str(error))
+                if self._term is not None:
+                    # A bad arm is not kept for want of a place to write that down.
+                    self._tell_moved(self._term)
                 await self._sleep(RETRY_SECONDS)
                 continue
             await self._sleep(COMPUTE_SECONDS)
@@ -164,6 +172,7 @@ class TuningKeeper:
 
     async def _compute(self, term: _Term) -> None:
         """Take what was counted and what the policies ask for now, and tell what has changed."""
+        await self._find_splits(term)
         for turn, uid in enumerate(list(term.states)):
             if turn % _AT_A_TIME == 0:
                 await asyncio.sleep(0)
@@ -174,7 +183,7 @@ class TuningKeeper:
                     self._forget(term, uid)
                 continue
             term.missing.pop(uid, None)
-            if uid in term.touched or term.looked_at.get(uid) is not policy:
+            if uid in term.touched or term.looked_at.get(uid) is not policy or state.splits.is_moving:
                 term.looked_at[uid] = policy
                 self._look(term, state, policy)
             if uid in term.to_show:
@@ -201,16 +210,39 @@ class TuningKeeper:
             term.shown[uid] = now, wanted
             self._shows(state.policy)
 
+    async def _find_splits(self, term: _Term) -> None:
+        """A split that changes by itself stands somewhere before anything is counted of it."""
+        for turn, (key, policy) in enumerate(list(self._hub.world.policies.items())):
+            if turn % _AT_A_TIME == 0:
+                await asyncio.sleep(0)
+            uid = policy.metadata.uid
+            if uid not in term.states and isinstance(policy, ModelRoutingPolicy) and has_moving_splits(policy):
+                term.states[uid] = PolicyState(policy=key, uid=uid)
+
     def _look(self, term: _Term, state: PolicyState, policy: ModelRoutingPolicy | Unreadable) -> None:
         term.to_show.add(state.uid)
-        after = states.retuned(state, policy, now=self._now())
+        verdict = self._hub.verdicts().get(state.policy)
+        is_in_force = verdict is not None and verdict.compiled is not None
+        after = states.retuned(state, policy, now=self._now(), is_in_force=is_in_force)
         if after == state and state.uid not in term.touched:
             return
         term.touched.discard(state.uid)
         term.states[state.uid] = after
         term.unwritten.add(state.uid)
-        if after.version != state.version and term is self._term:
+        if moved := after.splits.moved_since(state.splits):
+            term.moved.add(state.uid)
+            term.written_at.pop(state.uid, None)
+            for each in moved:
+                said = each.state
+                log.info("split", policy=str(state.policy), route=each.route, phase=said.phase.value, why=said.message)
+            self._shows(state.policy)
+        if after.version != state.version and term is self._term and not moved:
             self._publish([after])
+
+    def _tell_moved(self, term: _Term) -> None:
+        moved, term.moved = term.moved, set()
+        if term is self._term:
+            self._publish(state for uid in moved if (state := term.states.get(uid)) is not None)
 
     def _publish(self, told: Iterable[PolicyState]) -> None:
         self._hub.tunings.publish(

@@ -26,6 +26,7 @@ def open_gate(_rule: SplitRule, _state: SplitState) -> str:
 class KeptSplit:
     """Where a split stands, and what its sidecars are told: the weights in force, and who was rolled back, if so."""
 
+    route: str
     state: SplitState
     weights: tuple[int, int]
     rolled_back: str = ""
@@ -37,6 +38,21 @@ class KeptSplits:
 
     arms: Mapping[tuple[str, str], ArmCounts] = field(default_factory=dict)
     splits: Mapping[str, KeptSplit] = field(default_factory=dict)
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether time alone may change anything."""
+        return any(not each.state.phase.is_final for each in self.splits.values())
+
+    def moved_since(self, before: "KeptSplits") -> list[KeptSplit]:
+        """The splits that stand elsewhere than before, or did not stand anywhere."""
+        return [
+            each
+            for name, each in self.splits.items()
+            if (was := before.splits.get(name)) is None
+            or (was.state.phase, was.state.step, was.state.reason, was.state.struck)
+            != (each.state.phase, each.state.step, each.state.reason, each.state.struck)
+        ]
 
 
 def taken_in(kept: KeptSplits, grown: Mapping[tuple[str, str], ArmCounts]) -> KeptSplits:
@@ -77,6 +93,7 @@ def moved_on(
                 if (counts := kept.arms.get(key, _NOTHING) - start) != _NOTHING:
                     arms[key] = counts
         splits[rule.split] = KeptSplit(
+            route=rule.route,
             state=replace(state, stable_from=_NOTHING, canary_from=_NOTHING),
             weights=weights_of(rule, state),
             rolled_back=rule.canary if state.phase is Phase.ROLLED_BACK else "",
@@ -89,6 +106,7 @@ def encode(kept: KeptSplits) -> list[dict[str, Any]]:
     return [
         {
             "split": name,
+            "route": each.route,
             "phase": each.state.phase.value,
             "step": each.state.step,
             "since": each.state.since,
@@ -113,6 +131,7 @@ def decode(content: Any) -> KeptSplits:
         name, (stable, canary) = str(each["split"]), each["weights"]
         struck = each["struck"]
         splits[name] = KeptSplit(
+            route=str(each["route"]),
             state=SplitState(
                 split=name,
                 phase=Phase(each["phase"]),

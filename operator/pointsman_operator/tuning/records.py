@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pointsman_operator.resources import Key
+from pointsman_operator.tuning import kept_splits
 from pointsman_operator.tuning.calibrations import BINS as LABEL_BINS
 from pointsman_operator.tuning.calibrations import Labels, told
 from pointsman_operator.tuning.states import PolicyState
@@ -46,6 +47,8 @@ def encode(record: Record) -> str:
         content["labels"] = {
             model: {"right": labels.right, "wrong": labels.wrong} for model, labels in state.labels.items()
         }
+    if state.splits.splits:
+        content["splits"] = kept_splits.encode(state.splits)
     return json.dumps(content, separators=(",", ":"))
 
 
@@ -64,6 +67,7 @@ def decode(uid: str, text: str) -> Record:
             scores=_scores(content.get("complexity")),
             labels=labels,
             told_labels=told({}, labels),
+            splits=kept_splits.decode(content.get("splits")),
         )
         return Record(state=state, at=int(content["at"]))
     except (LookupError, TypeError, ValueError, AttributeError) as error:

@@ -1,18 +1,23 @@
 """From a policy to what its splits are to do."""
 
 from pointsman_operator.compile.quantities import duration
-from pointsman_operator.compile.splits import changes_by_itself, seconds, split_name
+from pointsman_operator.compile.splits import ARMS, changes_by_itself, seconds, split_name
 from pointsman_operator.resources.policy import ModelRoutingPolicy, SplitGuard
 from pointsman_operator.tuning.bars import Bar
 from pointsman_operator.tuning.splits import SplitRule, SplitStep
 
 
+def has_moving_splits(policy: ModelRoutingPolicy) -> bool:
+    """Whether the policy has splits that change by themselves."""
+    return any(changes_by_itself(route.split) for route in policy.spec.routes)
+
+
 def split_rules(policy: ModelRoutingPolicy) -> tuple[SplitRule, ...]:
-    """The policy's splits that change by themselves. The policy compiles."""
+    """The policy's splits that change by themselves."""
     rules = []
     for route in policy.spec.routes:
         split = route.split
-        if split is None or not changes_by_itself(split):
+        if split is None or not changes_by_itself(split) or len(split.arms) != ARMS:
             continue
         stable, canary = split.arms
         rules.append(

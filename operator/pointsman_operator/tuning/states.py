@@ -6,8 +6,11 @@ from typing import Any
 
 from pointsman_api.v1 import tuning_pb2 as pb
 from pointsman_operator.resources import Key, ModelRoutingPolicy, Unreadable
-from pointsman_operator.tuning import calibrations, thresholds
+from pointsman_operator.tuning import calibrations, kept_splits, thresholds
+from pointsman_operator.tuning.arm_messages import split_messages
 from pointsman_operator.tuning.calibrations import Labels
+from pointsman_operator.tuning.kept_splits import Gate, KeptSplits, open_gate
+from pointsman_operator.tuning.rules import split_rules
 from pointsman_operator.tuning.tallies import Growth
 from pointsman_operator.tuning.thresholds import Scores
 
@@ -22,6 +25,7 @@ class PolicyState:
     scores: Scores = field(default_factory=Scores)
     labels: Mapping[str, Labels] = field(default_factory=dict)
     told_labels: Mapping[str, Labels] = field(default_factory=dict)
+    splits: KeptSplits = field(default_factory=KeptSplits)
 
 
 def taken_in(state: PolicyState, growth: Growth) -> PolicyState:
@@ -30,12 +34,21 @@ def taken_in(state: PolicyState, growth: Growth) -> PolicyState:
         state,
         scores=thresholds.taken_in(state.scores, growth),
         labels=calibrations.taken_in(state.labels, growth.labels),
+        splits=kept_splits.taken_in(state.splits, growth.arms),
     )
 
 
-def retuned(state: PolicyState, policy: ModelRoutingPolicy | Unreadable, *, now: float) -> PolicyState:
+def retuned(
+    state: PolicyState,
+    policy: ModelRoutingPolicy | Unreadable,
+    *,
+    now: float,
+    is_in_force: bool = True,
+    gate: Gate = open_gate,
+) -> PolicyState:
     """The state that the policy makes of it; of a higher version where something else is to be told.
 
+    Splits stand still while the policy is not in force: sidecars go by an earlier one. `gate` is as of `kept_splits`.
     Versions are taken from the clock, so that they grow even where what was kept is lost.
     """
     if isinstance(policy, Unreadable):
@@ -44,6 +57,9 @@ def retuned(state: PolicyState, policy: ModelRoutingPolicy | Unreadable, *, now:
         state,
         scores=thresholds.placed(state.scores, _share(policy)),
         told_labels=calibrations.told(state.told_labels, state.labels),
+        splits=kept_splits.moved_on(state.splits, split_rules(policy), now=now, gate=gate)
+        if is_in_force
+        else state.splits,
     )
     if tuning_of(after) == tuning_of(state):
         return after
@@ -53,7 +69,7 @@ def retuned(state: PolicyState, policy: ModelRoutingPolicy | Unreadable, *, now:
 def tuning_of(state: PolicyState) -> pb.Tuning:
     """What its sidecars are told."""
     scores = state.scores
-    tuning = pb.Tuning(policy_uid=state.uid, version=state.version)
+    tuning = pb.Tuning(policy_uid=state.uid, version=state.version, splits=split_messages(state.splits))
     if scores.threshold is not None:
         tuning.complexity_threshold = f"{scores.threshold:f}"
         tuning.complexity_share = scores.share

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pointsman_api.v1 import tuning_pb2 as pb
+from pointsman_operator.tuning.arm_messages import arm_growth
+from pointsman_operator.tuning.arms import ArmCounts
 from pointsman_operator.tuning.calibrations import Labels
 
 # As many as a fleet has sidecars, and some that went. Each takes about half a KiB.
@@ -21,10 +23,11 @@ class Growth:
     scores: tuple[int, ...] = ()
     high: int = 0
     labels: Mapping[str, Labels] = field(default_factory=dict)
+    arms: Mapping[tuple[str, str], ArmCounts] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         """Whether it is anything."""
-        return any(self.scores) or self.high > 0 or bool(self.labels)
+        return any(self.scores) or self.high > 0 or bool(self.labels) or bool(self.arms)
 
 
 class Tallies:
@@ -58,6 +61,7 @@ def growth(before: pb.Tally, after: pb.Tally) -> Growth:
         scores=_more(before.complexity.bins, after.complexity.bins),
         high=max(0, after.complexity.high - before.complexity.high),
         labels={model: grown for model, grown in labels.items() if grown.count},
+        arms=arm_growth(before.arms, after.arms),
     )
 
 

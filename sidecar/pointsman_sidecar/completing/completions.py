@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from pointsman_api.v1 import completions_pb2
-from pointsman_sidecar.completing.arms import arm_result
 from pointsman_sidecar.completing.attempts import Attempts
 from pointsman_sidecar.completing.deciding import decide, policy_of
 from pointsman_sidecar.completing.escalating import Escalating
@@ -35,7 +34,6 @@ from pointsman_sidecar.routing.plan import Ejected, PlanError
 from pointsman_sidecar.routing.policy import Model, Policy
 from pointsman_sidecar.spending.purse import Purse
 from pointsman_sidecar.telemetry.observer import Observer
-from pointsman_sidecar.tuning.arms import ArmTallies
 from pointsman_sidecar.tuning.counting import Counting
 
 __all__ = ["Answered", "Caller", "Completions", "Sink"]
@@ -59,10 +57,8 @@ class Completions:
         now: Callable[[], float],
         counting: Counting,
         purse: Purse | None = None,
-        arms: ArmTallies | None = None,
     ) -> None:
         self._now = now
-        self._arms = ArmTallies() if arms is None else arms
         self._in_force = in_force
         self._observer = observer
         self._new_id = new_id
@@ -209,13 +205,7 @@ class Completions:
                     decision=decision(progress),
                 ) from error
             finally:
-                self._count_arm(serving)
-
-    def _count_arm(self, serving: Serving[Any, Any]) -> None:
-        arm = serving.progress.plan.arm
-        result = arm_result(serving.progress, out_of_time=serving.hurried and serving.total.expired())
-        if arm is not None and result is not None:
-            self._arms.add(result, split=arm.split, model=arm.model)
+                self._tuned.ended(progress, out_of_time=hurried and serving.total.expired())
 
     def _decided(self, form: Form[Any, Any], headers: Headers, *, explains: bool = False) -> tuple[Progress, Features]:
         return decide(

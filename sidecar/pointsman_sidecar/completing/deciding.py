@@ -47,7 +47,8 @@ def decide(
     policy = policy_of(in_force)
     request_id = new_id()
     try:
-        scored = partial(_complexity, form, policy, hindrance, tuning(policy))
+        tuned = tuning(policy)
+        scored = partial(_complexity, form, policy, hindrance, tuned)
         planned = plan(
             policy,
             features,
@@ -56,6 +57,7 @@ def decide(
             surroundings=surroundings,
             paces=paces(policy),
             complexity=scored,
+            splits=tuned.splits,
         )
     except PlanError as error:
         raise unplannable(error) from error

@@ -1,5 +1,6 @@
 """What the policy in force is tuned by, and what is counted for that."""
 
+from pointsman_sidecar.completing.arms import arm_result
 from pointsman_sidecar.contract.decisions import Progress
 from pointsman_sidecar.control.in_force import InForce
 from pointsman_sidecar.routing.policy import Policy
@@ -20,7 +21,8 @@ class Tuned:
         """What a request's plan is made with."""
         share = _share(policy)
         if not share:
-            return UNTUNED
+            fleet = self._in_force.fleet
+            return fleet if fleet.policy_uid == policy.uid else UNTUNED
         own = self._own.threshold(policy.uid, share)
         return tuning_for(policy.uid, share, fleet=self._in_force.fleet, own_threshold=own)
 
@@ -45,6 +47,12 @@ class Tuned:
         """Count a score of a policy that wants this share, in percent."""
         self._own.add(policy_uid, share, score)
         self._counting.under(policy_uid).score(score, is_high=is_high)
+
+    def ended(self, progress: Progress, *, out_of_time: bool) -> None:
+        """A request has ended, well or not; `out_of_time` as of `arm_result`."""
+        arm, result = progress.plan.arm, arm_result(progress, out_of_time=out_of_time)
+        if arm is not None and result is not None:
+            self._counting.under(progress.policy.uid).arm(result, split=arm.split, model=arm.model)
 
 
 def _share(policy: Policy) -> int:

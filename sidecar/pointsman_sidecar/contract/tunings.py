@@ -6,6 +6,7 @@ from itertools import zip_longest
 
 from pointsman_api.v1 import tuning_pb2
 from pointsman_sidecar.confidence.calibration import Labelled, fit
+from pointsman_sidecar.contract.splits import arm_messages, read_splits
 from pointsman_sidecar.tuning.counting import LABEL_BINS, PolicyCounts
 from pointsman_sidecar.tuning.tuning import Tuning
 
@@ -22,6 +23,7 @@ def tally_of(counts: PolicyCounts) -> tuning_pb2.Tally:
         tally.complexity.high = counts.scores.high
     for model, labels in counts.labels.items():
         tally.labels.add(model=model, right=_to_the_last(labels.right), wrong=_to_the_last(labels.wrong))
+    tally.arms.extend(arm_messages(counts.arms))
     return tally
 
 
@@ -37,6 +39,7 @@ def read_tuning(update: tuning_pb2.Tuning) -> Tuning:
         complexity_threshold=_threshold(update.complexity_threshold),
         complexity_share=update.complexity_share,
         calibration=fit(_labels(update.labels)) if update.labels else None,
+        splits=read_splits(update.splits),
     )
 
 

@@ -18,7 +18,7 @@ from pointsman_sidecar.control.store import SnapshotStore
 from pointsman_sidecar.control.trust import OperatorTls, TokenError, TrustError
 from pointsman_sidecar.telemetry.metrics import Metrics
 from pointsman_sidecar.tuning.counting import Counting
-from pointsman_sidecar.tuning.tuning import UNTUNED
+from pointsman_sidecar.tuning.tuning import without_thresholds
 
 _FIRST_DELAY = 0.1
 _LONGEST_DELAY = 15.0
@@ -122,7 +122,7 @@ class ControlStream:
                 self._metrics.control_connected.set(0)
             end_if_cancelled()
             if self._clock() - self._heard_at > FLEET_SECONDS:
-                self._in_force.fleet = UNTUNED
+                self._in_force.fleet = without_thresholds(self._in_force.fleet)
             failures = 1 if self._clock() - started > _GOOD_LIFE else failures + 1
             delay = self._backoff.delay(failures)
             self._log.warning("not connected to the operator", reason=why, retry_in_seconds=round(delay, 2))

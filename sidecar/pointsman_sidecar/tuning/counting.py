@@ -4,6 +4,8 @@ import math
 from bisect import bisect_right
 from collections.abc import Callable
 
+from pointsman_sidecar.tuning.arms import ArmResult, ArmTallies
+
 BINS = 256
 # As the contract has them: narrow at both ends, where scores are often close together.
 _BEGINNINGS = tuple(math.sin(at / BINS * math.pi / 2) ** 2 for at in range(BINS))
@@ -48,6 +50,7 @@ class PolicyCounts:
         self.began = began
         self.scores = ScoreTally()
         self.labels: dict[str, LabelTally] = {}
+        self.arms = ArmTallies()
         self.changes = 0
         """How often something was counted."""
 
@@ -59,6 +62,16 @@ class PolicyCounts:
     def label(self, model: str, confidence: float, *, is_right: bool) -> None:
         """Count a label of an answer that a model of the policy gave, of this confidence before any calibration."""
         self.labels.setdefault(model, LabelTally()).add(confidence, is_right=is_right)
+        self.changes += 1
+
+    def arm(self, result: ArmResult, *, split: str, model: str) -> None:
+        """Count a request that fell to an arm of a split."""
+        self.arms.add(result, split=split, model=model)
+        self.changes += 1
+
+    def arm_label(self, *, split: str, model: str, negative: bool) -> None:
+        """Count a label that an answer of an arm was given."""
+        self.arms.label(split=split, model=model, negative=negative)
         self.changes += 1
 
 

@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pointsman_api.v1 import tuning_pb2 as pb
-from pointsman_operator.tuning.arm_messages import are_sound, arm_growth, split_messages
+from pointsman_operator.push.tunings import is_sound
+from pointsman_operator.tuning.arm_messages import arm_growth, split_messages
 from pointsman_operator.tuning.arms import ArmCounts, summed
 from pointsman_operator.tuning.kept_splits import KeptSplits, moved_on
 from pointsman_sidecar.contract.splits import arm_messages, read_splits
@@ -22,7 +23,7 @@ def test_each_request_is_taken_in_once_however_often_it_is_said(rounds: list[lis
         for model, result in results:
             tallies.add(result, split="s-1", model=model)
         after = [pb.ArmTally.FromString(each.SerializeToString()) for each in arm_messages(tallies)]
-        assert are_sound(after)
+        assert is_sound(pb.Tally(process="p-1", arms=after))
         taken += arm_growth(before, after).values()
         assert arm_growth(after, after) == {}
         before = after
@@ -55,11 +56,14 @@ def test_an_arm_that_was_given_up_and_counted_anew_is_new() -> None:
 def test_what_no_sidecar_of_ours_says_is_not_sound() -> None:
     good = pb.ArmTally(split="s-1", model="next", requests=1)
 
-    assert are_sound([good])
-    assert not are_sound([good] * 1000)
-    assert not are_sound([pb.ArmTally(split="s-1", model="next", requests=-1)])
-    assert not are_sound([pb.ArmTally(split="s-1", model="next", latency=[1] * 200)])
-    assert not are_sound([pb.ArmTally(model="next")])
+    def sound(*arms: pb.ArmTally) -> bool:
+        return is_sound(pb.Tally(process="p-1", arms=arms))
+
+    assert sound(good)
+    assert not sound(*[good] * 1000)
+    assert not sound(pb.ArmTally(split="s-1", model="next", latency=[1] * 1000))
+    assert not sound(pb.ArmTally(model="next"))
+    assert arm_growth([], [pb.ArmTally(split="s-1", model="next", requests=-1)]) == {}
 
 
 def test_sidecars_are_told_the_weights_in_force() -> None:
