@@ -15,10 +15,12 @@ import structlog
 from watchfiles import awatch
 
 from pointsman.ledgers import Ledger, ledger_for
+from pointsman.tunings import FileTunings
 from pointsman.worlds import OPERATOR_NAMESPACE, Pod
 from pointsman_api.v1 import control_pb2, control_pb2_grpc, quota_pb2_grpc
 from pointsman_operator.push import ClaimedIdentity, ControlService, Hub, HubMetrics
 from pointsman_operator.quotas import RedisEndpoint
+from pointsman_operator.tuning import TuningKeeper, TuningMetrics
 from pointsman_operator.world import World
 from pointsman_sidecar.confidence.calibration import Calibration
 from pointsman_sidecar.control.in_force import InForce
@@ -88,6 +90,13 @@ async def serve(
         namespace=settings.pod.namespace,
         registry=metrics.registry,
     )
+    tuner = TuningKeeper(
+        hub,
+        store=FileTunings(settings.state_folder),
+        now=time.time,
+        clock=time.monotonic,
+        metrics=TuningMetrics(metrics.registry),
+    )
     # The ledger outlives the sidecar, which gives back at its end what it holds.
     async with (
         ledger.kept() as keeping,
@@ -96,9 +105,12 @@ async def serve(
     ):
         # Not before all addresses are bound: until then a refusal is all that is to be said.
         ledger.keeper.begin()
+        tuner.begin()
+        tuning = asyncio.create_task(tuner.run(), name="tuning")
         tasks = [
             keeping,
             *sidecar.tasks,
+            tuning,
             asyncio.create_task(_follow(settings.files, stop=stop, reload=reload, hub=hub), name="files"),
         ]
         stopping = asyncio.create_task(stop.wait(), name="stop signal")
@@ -112,7 +124,7 @@ async def serve(
                 if task.done():
                     await task
         finally:
-            own = (tasks[-1], stopping, informed)
+            own = (tuning, tasks[-1], stopping, informed)
             for each in own:
                 each.cancel()
             await asyncio.gather(*own, return_exceptions=True)
