@@ -38,6 +38,15 @@ async def weight(served: Running) -> int:
     return arm.weight if arm.model == "flagship" else arm.total_weight - arm.weight
 
 
+async def until_weight(served: Running, wanted: int) -> None:
+    """Wait until the new arm has this share."""
+    async with asyncio.timeout(STARTS_WITHIN):
+        while True:
+            if await weight(served) == wanted:
+                return
+            await asyncio.sleep(0.02)
+
+
 async def test_a_split_goes_up_is_logged_and_is_where_it_was_after_a_restart(
     tmp_path: Path, stub: StubProvider
 ) -> None:
@@ -49,9 +58,7 @@ async def test_a_split_goes_up_is_logged_and_is_where_it_was_after_a_restart(
         assert await served.end() == 0
         said = [(line["route"], line["phase"]) for line in served.lines("split")]
     async with serving(file, state=state, log="log-2") as again:
-        async with asyncio.timeout(STARTS_WITHIN):
-            while await weight(again) != 100:
-                await asyncio.sleep(0.02)
+        await until_weight(again, 100)
         assert again.lines("split") == []
 
     assert first == 1
