@@ -59,7 +59,10 @@ def writers(
     kept: Callable[[str], PolicyState | None],
     registry: CollectorRegistry,
 ) -> Writers:
-    """The writers, not started yet. `instance` is what Events call this replica, `tuned` what is kept of a policy."""
+    """The writers, not started yet. `instance` is what Events call this replica.
+
+    By a policy's UID, `tuned` gives what its status says of its tuning, and `kept` all that is kept of that.
+    """
     metrics = StatusMetrics(registry)
 
     def observe(kind: Kind, value: Mapping[str, Any]) -> None:

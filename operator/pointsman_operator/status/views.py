@@ -26,8 +26,8 @@ def views_of(
 ) -> Mapping[Key, PolicyView]:
     """A view for each policy of one namespace; `sidecars` are the namespace's, of whichever replica.
 
-    So are the `pods` that asked for one. `tuned` is asked for what is said of what a policy is tuned by, by its UID, and
-    `splits` for how its splits stand.
+    So are the `pods` that asked for one. `tuned` is asked for what is said of what a policy is tuned by, by its UID,
+    and `splits` for how its splits stand.
     """
     by_key = {verdict.claim.key: verdict for verdict in verdicts}
     governed: defaultdict[Key, list[SidecarView]] = defaultdict(list)
