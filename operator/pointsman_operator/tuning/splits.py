@@ -132,7 +132,9 @@ def _judged(state: SplitState, *, rule: SplitRule, stable: ArmCounts, canary: Ar
             held = state.reason == _GATE
             return fine if held else _in_phase(fine, Phase.PROGRESSING, _going(rule), _aim(rule, state.step), now)
         case Verdict.DOUBTFUL:
-            return _in_phase(replace(state, passed=False), Phase.PAUSED, seen.reason, _doubt(rule, seen), now)
+            # Looked at anew from here on: what is right at the limit does not change its phase at every look.
+            doubted = anew if state.phase is Phase.PROGRESSING else state
+            return _in_phase(replace(doubted, passed=False), Phase.PAUSED, seen.reason, _doubt(rule, seen), now)
         case Verdict.BAD:
             return _struck(state, anew, rule=rule, seen=seen, now=now)
         case Verdict.UNKNOWN:

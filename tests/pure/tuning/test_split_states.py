@@ -110,6 +110,19 @@ def test_what_may_be_chance_stops_it_and_no_more() -> None:
     assert (goes_on.phase, goes_on.step) == (Phase.PROGRESSING, 1)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_a_canary_right_at_the_limit_does_not_change_its_phase_at_every_look(seed: int) -> None:
+    random = Random(seed)  # noqa: S311 - guards nothing
+    canary = Canary(rule=rule(bar=ERRORS))
+    phases = [
+        canary.look(after=5, canary=counts(25, errors=sum(random.random() < 0.02 for _ in range(25)))).phase
+        for _ in range(800)
+    ]
+
+    # 20,000 requests: twice for each 500 of them, at the very most.
+    assert sum(before != after for before, after in pairwise(phases)) <= 80
+
+
 def test_a_gate_holds_the_next_step_and_says_why() -> None:
     canary = Canary(rule=rule(*EVERRISING, bar=ERRORS), gate="suite nightly has no result for generation 3")
 
