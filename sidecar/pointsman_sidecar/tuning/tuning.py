@@ -40,9 +40,7 @@ def tuning_for(policy_uid: str, share: int, *, fleet: Tuning, own_threshold: flo
     if is_found(policy_uid, share, fleet=fleet):
         return fleet
     ours = fleet if fleet.policy_uid == policy_uid else UNTUNED
-    return Tuning(
-        policy_uid=policy_uid, complexity_threshold=own_threshold, complexity_share=share, splits=ours.splits
-    )
+    return Tuning(policy_uid=policy_uid, complexity_threshold=own_threshold, complexity_share=share, splits=ours.splits)
 
 
 def without_thresholds(fleet: Tuning) -> Tuning:
