@@ -17,6 +17,8 @@ _NUMBERS_PENALTY = 2500.0
 _NUMBERS_PART = 1.5
 # Length is what holds on sets that nothing was learnt of: without it a new kind of question is judged worse than by it.
 _LENGTH_PART = 0.75
+# Where options stand on lines, length tells nothing: an order by it is no better than by chance.
+_WITHOUT_LENGTH = frozenset({Kind.LISTED})
 # How much a question of another kind teaches.
 _AKIN = {
     (Kind.LETTERED, Kind.LISTED): 0.03,
@@ -74,7 +76,7 @@ def fit(some: Table) -> Fit:
         number *= _NUMBERS_PART / _spread(dense.times(number), weight)
         by_term.append(term)
         by_number.append(number)
-        number[0] += _LENGTH_PART
+        number[0] += 0.0 if kind in _WITHOUT_LENGTH else _LENGTH_PART
         centres.append(float(np.average(matrix.times(term) + dense.times(number), weights=weight)))
     return Fit(words=words, ranks=ranked, by_term=tuple(by_term), by_number=tuple(by_number), centres=tuple(centres))
 

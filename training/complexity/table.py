@@ -1,5 +1,6 @@
 """The questions as numbers: measured once by the sidecar's own code, then picked from."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
@@ -8,7 +9,7 @@ import numpy as np
 
 from complexity.sets import TRAINED, Row
 from complexity.sparse import Floats, Sparse, Whole
-from pointsman_sidecar.complexity.measures import measure
+from pointsman_sidecar.complexity.measures import Measures, measure, pieces
 
 _KNOTS = 33
 _OUTERMOST = 0.03
@@ -21,6 +22,7 @@ class Table:
 
     numbers: Floats
     terms: tuple[Whole, ...]
+    often: tuple[Floats, ...]
     kind: Whole
     source: Whole
     question: Whole
@@ -34,6 +36,7 @@ class Table:
         return Table(
             numbers=self.numbers[at],
             terms=tuple(self.terms[each] for each in at),
+            often=tuple(self.often[each] for each in at),
             kind=self.kind[at],
             source=self.source[at],
             question=self.question[at],
@@ -44,15 +47,22 @@ class Table:
 def table(rows: Sequence[Row]) -> Table:
     """Measure the prompts of rows."""
     measured = [measure(each.prompt) for each in rows]
+    terms = [_terms(each) for each in measured]
     order = list(TRAINED)
     return Table(
         numbers=np.array([each.numbers for each in measured], np.float64),
-        terms=tuple(np.array(sorted(each.terms), np.int64) for each in measured),
+        terms=tuple(np.array(sorted(each), np.int64) for each in terms),
+        often=tuple(np.array([each[term] for term in sorted(each)], np.float64) for each in terms),
         kind=np.array([each.kind for each in measured], np.int64),
         source=np.array([order.index(each.source) if each.source in TRAINED else -1 for each in rows], np.int64),
         question=np.array([each.question for each in rows], np.int64),
         target=np.array([each.target for each in rows], np.float64),
     )
+
+
+def _terms(measured: Measures) -> "Counter[int]":
+    """How often each term counts."""
+    return Counter([*measured.terms, *(each for word in measured.words for each in pieces(word))])
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +80,10 @@ class Vocabulary:
         at = np.minimum(np.searchsorted(self.terms, every), len(self.terms) - 1)
         known = self.terms[at] == every
         rows, places = np.repeat(np.arange(len(some)), lengths)[known], at[known]
+        often = (np.concatenate(some.often) if len(some) else np.zeros(0))[known]
         values = self.rarity[places]
-        square = np.bincount(rows, values**2, len(some))
-        return Sparse(rows, places, values / np.sqrt(square[rows]), len(some), len(self.terms))
+        square = np.bincount(rows, often * values**2, len(some))
+        return Sparse(rows, places, often * values / np.sqrt(square[rows]), len(some), len(self.terms))
 
 
 def vocabulary(some: Table) -> Vocabulary:

@@ -79,7 +79,7 @@ def by_cascade(questions: Sequence[Question], share: float, *, before: float = 0
     """
     up = list(by_complexity(questions, share).up)
     twice = [False] * len(questions)
-    doubts = {at: 1 - each.confidence for at, each in enumerate(questions) if each.confidence is not None}
+    doubts = {at: -each.confidence for at, each in enumerate(questions) if each.confidence is not None}
     count = sum(up[at] for at in doubts)
     answered = list(doubts)
     complexities = [questions[at].complexity for at in answered]

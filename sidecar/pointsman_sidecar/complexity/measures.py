@@ -1,17 +1,18 @@
-"""What is measured of a text: its hashed words and pairs of words, and a few dozen numbers made by hand.
+"""What is measured of a text: its words, or the pieces that they are made of, and a few dozen numbers made by hand.
 
 Everything runs over an excerpt of bounded size, by expressions without nested repeats: the time is linear in it.
 """
 
 import re
 from collections import Counter
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import IntEnum
 from math import log1p
 from zlib import crc32
 
 from pointsman_sidecar.complexity.excerpt import excerpt, size
-from pointsman_sidecar.complexity.words import FORMAL, PROOFS, SORTS, TASKS, Sort
+from pointsman_sidecar.complexity.words import CUES, FORMAL, PROOFS, SORTS, TASKS, Sort
 
 # A word of a script without spaces ends somewhere: 12 bytes are 4 Chinese characters. Numbers and signs are words too.
 _WORD = re.compile(rb"[a-z\x80-\xff']{1,18}|[0-9]{1,12}|[^\sa-z0-9\x80-\xff']")
@@ -31,6 +32,9 @@ _LEAST_OPTIONS = 3
 _MOST_OPTIONS = 12
 _LEAST_NUMBERS = 2
 _SUFFIX, _PREFIX = 1, 2
+_PIECE = 4
+# What a number is does not matter, how long it is may.
+_NUMBERS = bytes(ord("0") if chr(each) in "0123456789" else each for each in range(256))
 
 
 class Kind(IntEnum):
@@ -45,20 +49,27 @@ class Kind(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """What is known of a text: the kind of question, `numbers` in the order of NAMES, and the hashes of its `terms`."""
+    """What is known of a text: the kind of question, `numbers` in the order of NAMES, and what it is made of.
+
+    That is the hashes of its words and pairs of words, `terms`; or, where options stand on lines, its `words`, whose
+    `pieces` are the terms.
+    """
 
     kind: Kind
     numbers: list[float]
-    terms: set[int]
+    terms: AbstractSet[int] = frozenset()
+    words: AbstractSet[bytes] = frozenset()
 
 
 NAMES = (
     "size", "words", "question", "lines", "options", "option_mean", "option_most", "option_spread", "option_alike",
-    "option_in_question", "option_numbers", "digits", "numbers", "largest", "decimals", "percents", "dollars",
+    "option_in_question", "option_numbers", "option_firsts", "option_lasts",
+    "digits", "numbers", "largest", "decimals", "percents", "dollars",
     "word_length", "long_words", "capitalised", "sentences", "sentence_words", "function", "negation",
     "step_share", "steps", "questions", "tasks", "hedges", "whole", "setting", "operators",
     "operator_count", "backslashes", "signs", "commas", "quotes", "question_marks", "blank", "distinct",
     "ends_colon", "ends_mark", "ends_stop", "brackets", "the",
+    "which", "not", "best", "most", "calculate", "how", "why", "what", "describe", "of_the_following",
 )  # fmt: skip
 
 
@@ -74,12 +85,14 @@ def measure(text: str) -> Measures:
     question, options, kind = _parts(seen)
     if kind is Kind.OTHER:
         kind = Kind.FORMAL if _is_formal(seen, words) else kind if len(digits) < _LEAST_NUMBERS else Kind.NUMBERS
-    found = Counter([SORTS[each] for each in words if each in SORTS])
+    found = Counter(map(SORTS.get, words))
     tasks = found[Sort.TASK] + sum(lower.count(each) for each in TASKS) if not lower.isascii() else found[Sort.TASK]
     ends = len(_END.findall(seen))
     operators = len(seen) - len(seen.translate(None, _OPERATORS))
     letters = sum(map(len, words))
     ended = question.rstrip()[-1:]
+    asking = question.lower() if options else lower
+    asked = set(asking.split())
     bytes_ = size(text, seen)
     numbers = [
         log1p(bytes_),
@@ -122,7 +135,11 @@ def measure(text: str) -> Measures:
         ended == b".",
         seen.count(b"("),
         words.count(b"the") / spoken,
+        *[not asked.isdisjoint(each) for each in CUES],
+        b"of the following" in asking,
     ]
+    if kind is Kind.LISTED:
+        return Measures(kind, numbers, words=set(lower.translate(_NUMBERS).split()))
     return Measures(kind, numbers, _terms(tokens, words))
 
 
@@ -139,6 +156,12 @@ def _terms(tokens: list[bytes], words: list[bytes]) -> set[int]:
         *[crc32(each[-4:], _SUFFIX) for each in stems],
         *[crc32(each[:5], _PREFIX) for each in stems],
     }
+
+
+def pieces(word: bytes) -> list[int]:
+    """Each four bytes of a word that stand together, a blank before and after it among them."""
+    spaced = b" %b " % word
+    return [int.from_bytes(spaced[at : at + _PIECE], "little") for at in range(len(spaced) - _PIECE + 1)]
 
 
 def _is_formal(seen: bytes, words: list[bytes]) -> bool:
@@ -160,17 +183,23 @@ def _parts(seen: bytes) -> tuple[bytes, list[bytes], Kind]:
     return seen, [], Kind.OTHER
 
 
-def _of_options(options: list[bytes], question: bytes) -> tuple[float, float, float, float, float, float]:
-    """How long options are, how unlike in length, how alike in words, how much the question says, how many numbers."""
+def _of_options(options: list[bytes], question: bytes) -> tuple[float, ...]:
+    """How long options are, how unlike in length, how alike in words, how much the question says, how many numbers.
+
+    And how many first words there are among them, and how many last ones.
+    """
     if not options:
-        return 0, 0, 0, 0, 0, 0
+        return 0, 0, 0, 0, 0, 0, 0, 0
     lengths = [len(each) for each in options]
     mean = sum(lengths) / len(options)
     spread = sum(abs(each - mean) for each in lengths) / len(options) / (mean + 1)
-    words = [set(each.split()) for each in options]
+    split = [each.split() for each in options]
+    words = [set(each) for each in split]
     total = sum(map(len, words)) or 1
     asked = set(question.split())
     shared = sum(len(each & asked) for each in words) / total
     alike = 1 - len(set().union(*words)) / total
     numeric = len([each for each in options if each.lstrip(b" $-+\\(")[:1].isdigit()]) / len(options)
-    return log1p(mean), log1p(max(lengths)), spread, alike, shared, numeric
+    firsts = len({each[0] for each in split if each}) / len(options)
+    lasts = len({each[-1] for each in split if each}) / len(options)
+    return log1p(mean), log1p(max(lengths)), spread, alike, shared, numeric, firsts, lasts

@@ -1,13 +1,20 @@
 """The score of a text: how much it needs the stronger model, as its place among many texts."""
 
 from bisect import bisect_right
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Iterable, Sequence
+from functools import cache, lru_cache
 from importlib.resources import files
+from itertools import pairwise
 from math import sqrt
 
-from pointsman_sidecar.complexity.measures import Measures, measure
+from pointsman_sidecar.complexity.measures import Kind, Measures, measure, pieces
 from pointsman_sidecar.complexity.model import RARITY_STEPS, Model, load
+
+# Words come again from text to text: so many are kept, none of them longer than this, with what their pieces weigh.
+_KEPT = 8192
+_LONGEST_KEPT = 24
+# Each line between two knots, in so many steps.
+_STEPS = 4
 
 
 class Scorer:
@@ -19,10 +26,11 @@ class Scorer:
         # Whole numbers, so that the order of a set does not show in a sum.
         self._squares = [each * each for each in model.rarities]
         self._shares = tuple(each / (len(model.quantiles) - 1) for each in range(len(model.quantiles)))
-        # For each kind and each measure that counts: where it lies in a line between two knots, and what that adds.
-        self._lines = [
+        self._kept = lru_cache(_KEPT)(lambda word: self._of_terms(pieces(word), Kind.LISTED))
+        # For each kind, each measure that counts: its place, where it steps up or down, and what each step adds.
+        self._steps = [
             [
-                (at, knots, [weight * each for each in levels])
+                (at, *_stepped(knots, [weight * each for each in levels]))
                 for at, (weight, knots, levels) in enumerate(zip(head.numbers, model.knots, model.levels, strict=True))
                 if weight and len(knots) > 1
             ]
@@ -46,31 +54,43 @@ class Scorer:
         """What the stronger model is expected to gain, before it is made a rank."""
         model = self._model
         head = model.heads[measures.kind]
-        places = self._places
-        known = [places[each] for each in measures.terms if each in places]
         value = head.level
-        if known:
-            weights, squares = model.weights[measures.kind], self._squares
-            length = sqrt(sum([squares[each] for each in known])) / RARITY_STEPS
-            value += head.words * sum([weights[each] for each in known]) / length
+        if measures.words:
+            told = [self._of_word(each) for each in measures.words]
+            weight, square = sum([each[0] for each in told]), sum([each[1] for each in told])
+        else:
+            weight, square = self._of_terms(measures.terms, measures.kind)
+        if square:
+            value += head.words * weight * RARITY_STEPS / sqrt(square)
         numbers = measures.numbers
-        # What _between does, written out: it is the most of the time.
-        for index, knots, levels in self._lines[measures.kind]:
-            number = numbers[index]
-            at = bisect_right(knots, number)
-            if not at:
-                value += levels[0]
-            elif at == len(knots):
-                value += levels[-1]
-            else:
-                low, level = knots[at - 1], levels[at - 1]
-                value += level + (levels[at] - level) * (number - low) / (knots[at] - low)
-        return value
+        steps = self._steps[measures.kind]
+        return value + sum([levels[bisect_right(edges, numbers[at])] for at, edges, levels in steps])
+
+    def _of_terms(self, terms: Iterable[int], kind: Kind) -> tuple[int, int]:
+        """What terms weigh, and the square of their length."""
+        known = [place for place in map(self._places.get, terms) if place is not None]
+        weights = self._model.weights[kind]
+        return sum(map(weights.__getitem__, known)), sum(map(self._squares.__getitem__, known))
+
+    def _of_word(self, word: bytes) -> tuple[int, int]:
+        if len(word) > _LONGEST_KEPT:
+            return self._of_terms(pieces(word), Kind.LISTED)
+        return self._kept(word)
 
 
 @cache
 def _shipped() -> Scorer:
     return Scorer(load((files(__package__) / "complexity.model").read_bytes()))
+
+
+def _stepped(knots: Sequence[float], levels: Sequence[float]) -> tuple[list[float], list[float]]:
+    """Edges, and the level after each: straight lines between the knots as steps, which take less time to look up."""
+    edges, values = [], [levels[0]]
+    for (low, level), (high, next_level) in pairwise(zip(knots, levels, strict=True)):
+        for step in range(_STEPS):
+            edges.append(low + (high - low) * (step + 0.5) / _STEPS)
+            values.append(level + (next_level - level) * (step + 1) / _STEPS)
+    return edges, values
 
 
 def _between(value: float, knots: Sequence[float], levels: Sequence[float]) -> float:

@@ -35,6 +35,21 @@ _WORDS = {
 }
 # The later sort of a word that stands in two is the more telling one.
 SORTS: dict[bytes, int] = {word.encode(): sort for sort, words in _WORDS.items() for word in words.split()}
+# What a question asks for, each a measure of its own, in the order of the measures' names.
+CUES = tuple(
+    frozenset(word.encode() for word in words.split())
+    for words in (
+        "which welche welcher welches quel quelle cuál",
+        "not except nicht außer sauf excepto",
+        "best beste besten meilleur meilleure mejor",
+        "most meisten",
+        "calculate find determine compute berechne bestimme calculer calculez calcula calcule determina",
+        "how wie comment cómo",
+        "why warum pourquoi",
+        "what was qué",
+        "describe explain beschreibe erkläre décrivez expliquez explica",
+    )
+)
 # In scripts without spaces, and in others that the lists above leave out: a task, wherever it stands.
 _TASKS = (
     "证明", "求", "计算", "解方程", "証明", "計算", "求め", "증명", "구하", "계산",
