@@ -25,8 +25,8 @@ def card(rows: Sequence[Row], raw: bytes) -> str:
                 "sha256": hashlib.sha256(raw).hexdigest(),
                 "bytes": len(raw),
                 "what": "Linear over hashed words, or pieces of them, and hand-made measures; five kinds of question. "
-                "In: a text. Out: how much it needs the stronger model, as a rank from 0 to 1 among the questions below, "
-                "each set by the root of its size.",
+                "In: a text. Out: how much it needs the stronger model, as a rank from 0 to 1 among the questions "
+                "below, each set by the root of its size.",
                 "trained": [
                     {
                         "set": source,
