@@ -11,6 +11,7 @@ from pointsman_operator.compile.policy import Compiled, compile_policy
 from pointsman_operator.compile.providers import check_provider, secret_problems
 from pointsman_operator.compile.quotas import check_quota
 from pointsman_operator.compile.rate_limits import rate_limits_for
+from pointsman_operator.compile.regressions import Regressions, Standing, provider_model, read_regressions
 from pointsman_operator.compile.selection import Claim, claim_of, select
 from pointsman_operator.compile.selectors import matches
 
@@ -20,6 +21,8 @@ __all__ = [
     "Claim",
     "Compiled",
     "Member",
+    "Regressions",
+    "Standing",
     "budget_name",
     "budgets_for",
     "budgets_message",
@@ -29,8 +32,10 @@ __all__ = [
     "compile_policy",
     "grant_access",
     "matches",
+    "provider_model",
     "quota_of",
     "rate_limits_for",
+    "read_regressions",
     "secret_problems",
     "select",
     "terms_of",

@@ -24,6 +24,8 @@ INJECTED_SELECTOR = f"{INJECTED_LABEL}=true"
 INJECTION_ANNOTATION = f"{GROUP}/injection"
 # Of a pod or its namespace: "true" asks for the sidecar; a pod's "false" declines.
 INJECT_LABEL = f"{GROUP}/inject"
+# Of a policy: what `pointsman regress` found, one annotation for each suite, named after this prefix.
+REGRESSION_PREFIX = f"regression.{GROUP}/"
 # Kubernetes' own, of a pod that shows a file of its node to the API server.
 MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
 

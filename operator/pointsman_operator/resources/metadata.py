@@ -3,11 +3,16 @@
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Annotated, NamedTuple
 
 from pydantic import AwareDatetime, Field, field_validator
 
 from pointsman_operator.resources.base import Model
+from pointsman_operator.resources.kinds import REGRESSION_PREFIX
+
+# Nearly all objects have none that is looked at: they share this one.
+_NO_ANNOTATIONS: Mapping[str, str] = MappingProxyType({})
 
 
 class Key(NamedTuple):
@@ -35,12 +40,20 @@ class Metadata(Model):
     # Not strict, since JSON has no type for it.
     creation_timestamp: Annotated[AwareDatetime, Field(strict=False)] = datetime.fromtimestamp(0, UTC)
     labels: Mapping[str, str] = Field(default_factory=dict)
+    # Those that tell of regressions, and no others: `kubectl apply` keeps a copy of the whole object in one.
+    annotations: Mapping[str, str] = Field(default_factory=lambda: _NO_ANNOTATIONS)
 
     @field_validator("labels")
     @classmethod
     def _shared(cls, labels: Mapping[str, str]) -> Mapping[str, str]:
         # Thousands of pods have the same few: each is kept once.
         return {sys.intern(key): sys.intern(value) for key, value in labels.items()}
+
+    @field_validator("annotations")
+    @classmethod
+    def _looked_at(cls, annotations: Mapping[str, str]) -> Mapping[str, str]:
+        kept = {name: text for name, text in annotations.items() if name.startswith(REGRESSION_PREFIX)}
+        return kept or _NO_ANNOTATIONS
 
     @property
     def key(self) -> Key:
