@@ -23,6 +23,9 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
 err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
+# As shells have it.
+_INTERRUPTED = 130
+
 Files = Annotated[
     list[Path],
     typer.Option("-f", "--filename", help="A file or folder of resources, or - for standard input. May be repeated."),
@@ -239,6 +242,90 @@ def run(
             log_level=level,
             out=out,
         )
+
+
+@app.command()
+def regress(
+    suite: Annotated[Path, typer.Argument(metavar="SUITE", help="The file of the suite; - is standard input.")],
+    filename: Files,
+    baseline: Annotated[str, typer.Option(metavar="MODEL", help="The policy's model to compare with.")] = "",
+    candidate: Annotated[str, typer.Option(metavar="MODEL", help="The policy's model that is to be no worse.")] = "",
+    route: Annotated[
+        str, typer.Option(metavar="NAME", help="A route with a split: its first arm is the baseline, its second the candidate.")
+    ] = "",
+    candidate_file: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Another policy, compared as a whole with that of -f. What else it needs it takes from there. "
+            "May be repeated.",
+        ),
+    ] = None,
+    namespace: Namespace = None,
+    labels: Labels = "",
+    secret: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME/KEY=VARIABLE",
+            help="The environment variable that holds an API key, by the Secret and key that a provider's auth names. "
+            "May be repeated.",
+        ),
+    ] = None,
+    allow: Annotated[int, typer.Option(min=0, help="How many regressions are allowed.")] = 0,
+    repeat: Annotated[int, typer.Option(min=1, max=25, help="How often each case is asked; more than half decide.")] = 1,
+    concurrency: Annotated[int, typer.Option(min=1, max=64, help="How many calls at a time.")] = 4,
+    record: Annotated[
+        str,
+        typer.Option(
+            metavar="NAMESPACE/NAME",
+            help="The policy in the cluster to write the result to, with your kubectl and your rights.",
+        ),
+    ] = "",
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Where a report is written, without prompts and answers.")
+    ] = None,
+    log_level: Annotated[str, typer.Option(help="DEBUG, INFO, WARNING or ERROR")] = "ERROR",
+) -> None:
+    """Ask a suite of two models or two policies, and say where the candidate is worse. Calls models.
+
+    Exits with 0 where the candidate is no worse, 1 where it is, or where nothing could be compared, 2 where it cannot run.
+    """
+    # As of `run`.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    from pointsman.commands.regress import Choice
+    from pointsman.commands.regress import regress as regressed
+    from pointsman_sidecar import settings
+
+    with _sentences():
+        try:
+            level = settings.level(log_level)
+        except settings.SettingsError as error:
+            raise UserError(str(error)) from error
+        try:
+            passed = regressed(
+                suite,
+                filename,
+                choice=Choice(
+                    baseline=baseline, candidate=candidate, route=route, candidate_files=tuple(candidate_file or ())
+                ),
+                namespace=namespace,
+                labels=_labels(labels),
+                secrets=[_secret(each) for each in secret or ()],
+                allow=allow,
+                repeat=repeat,
+                concurrency=concurrency,
+                record=record,
+                json_file=json_file,
+                environment=os.environ,
+                log_level=level,
+                out=out,
+                err=err,
+            )
+        except KeyboardInterrupt:
+            # Not 1, which would say that the candidate is worse.
+            raise typer.Exit(_INTERRUPTED) from None
+        if not passed:
+            raise typer.Exit(Refusal.exit_code)
 
 
 def _redis(url: str, *, password_file: Path | None, tls_folder: Path | None) -> "RedisEndpoint | None":

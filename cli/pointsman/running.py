@@ -130,6 +130,40 @@ async def serve(
             await asyncio.gather(*own, return_exceptions=True)
 
 
+@asynccontextmanager
+async def standing(
+    settings: Standalone, *, world: World, log: structlog.stdlib.BoundLogger
+) -> AsyncIterator[Served]:
+    """Serve a world that stays as it is, until the context is left. It is entered when the first policy is in force.
+
+    Raises:
+        AddressInUseError, StatusPageError, SocketError: as of `serve`.
+    """
+    take_short_turns()
+    metrics = Metrics()
+    hub = Hub(secrets_namespace=OPERATOR_NAMESPACE, metrics=HubMetrics(metrics.registry))
+    hub.update(world)
+    ledger = ledger_for(
+        hub, folder=None, redis=None, namespace=settings.pod.namespace, registry=metrics.registry
+    )
+    async with (
+        ledger.kept() as keeping,
+        _control_plane(hub, ledger) as operator,
+        _sidecar(settings, operator=operator, journal=None, metrics=metrics, log=log) as sidecar,
+    ):
+        ledger.keeper.begin()
+        informed = asyncio.create_task(sidecar.informed(), name="first policy")
+        try:
+            await asyncio.wait({informed, keeping, *sidecar.tasks}, return_when=asyncio.FIRST_COMPLETED)
+            for task in (keeping, *sidecar.tasks):
+                if task.done():
+                    await task
+            yield sidecar.served
+        finally:
+            informed.cancel()
+            await asyncio.gather(informed, return_exceptions=True)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Sidecar:
     """A sidecar that serves, and what it does beside that."""

@@ -13,10 +13,10 @@ from pointsman.commands.loading import good
 from pointsman.errors import Refusal, UserError
 from pointsman.ledgers import StateFolderError
 from pointsman.running import SocketError, Standalone, serve
-from pointsman.worlds import OPERATOR_NAMESPACE, Generations, Pod, Secret, pod_of, policies_in, world_of
-from pointsman_operator.compile import Compiled, check_quota, compile_policy, grant_access
+from pointsman.serviceable import keyless, uncompiled
+from pointsman.worlds import Generations, Pod, Secret, pod_of, policies_in, world_of
+from pointsman_operator.compile import check_quota
 from pointsman_operator.quotas import RedisEndpoint
-from pointsman_operator.resources import ModelRoutingPolicy
 from pointsman_operator.world import World
 from pointsman_sidecar.doors.known_errors import AddressInUseError
 from pointsman_sidecar.doors.status_page import StatusPageError
@@ -57,9 +57,9 @@ class _Files:
         else:
             mistakes = [
                 ("policy cannot be programmed; what was in force stays", f"policy {key}: {problems}")
-                for key, problems in _uncompiled(world).items()
+                for key, problems in uncompiled(world).items()
             ]
-            mistakes += [("provider cannot be called", problem) for problem in _keyless(world, pod)]
+            mistakes += [("provider cannot be called", problem) for problem in keyless(world, pod)]
             mistakes += _unready_quotas(world)
         self.say(mistakes)
         return world
@@ -101,10 +101,10 @@ def run(
         raise UserError("run follows its files, and standard input cannot be followed: give files or folders")
     source = _Files(paths=tuple(files), namespace=namespace, secrets=tuple(secrets), log=log)
     world = source.read()
-    if failed := _uncompiled(world):
+    if failed := uncompiled(world):
         raise Refusal("\n".join(f"policy {key} cannot be programmed: {problems}" for key, problems in failed.items()))
     pod = pod_of(world, namespace=namespace, labels=labels)
-    if missing := _keyless(world, pod):
+    if missing := keyless(world, pod):
         raise UserError(
             "\n".join(missing) + "\nGive a key with --secret NAME/KEY=VARIABLE, by the Secret and key that auth names"
         )
@@ -148,16 +148,6 @@ def _kept(state_folder: Path | None, redis: RedisEndpoint | None) -> str:
     return f"what is spent of TokenQuotas is kept in {state_folder}"
 
 
-def _uncompiled(world: World) -> dict[str, str]:
-    failed: dict[str, str] = {}
-    for key, policy in world.policies.items():
-        labels = world.namespace_labels(key.namespace)
-        compiled = compile_policy(policy, providers=world.providers, namespace_labels=labels)
-        if not isinstance(compiled, Compiled):
-            failed[str(key)] = "; ".join(str(problem) for problem in compiled)
-    return failed
-
-
 def _unready_quotas(world: World) -> list[tuple[str, str]]:
     """Events and reasons of quotas that hold as far as they can, or bind nobody."""
     return [
@@ -165,25 +155,6 @@ def _unready_quotas(world: World) -> list[tuple[str, str]]:
         for key, quota in world.quotas.items()
         for problem in check_quota(quota, providers=world.providers, policies=policies_in(world, key.namespace))
     ]
-
-
-def _keyless(world: World, pod: Pod) -> tuple[str, ...]:
-    """Why providers that the pod's policies use cannot be called, although the policies are good."""
-    policies = policies_in(world, pod.namespace)
-    access = grant_access(
-        {
-            model.provider_ref.name
-            for policy in policies
-            if isinstance(policy, ModelRoutingPolicy)
-            for model in policy.spec.models
-        },
-        providers=world.providers,
-        namespace=pod.namespace,
-        namespace_labels=world.namespace_labels(pod.namespace),
-        secrets=world.secrets,
-        secrets_namespace=OPERATOR_NAMESPACE,
-    )
-    return tuple(str(problem) for problem in access.problems)
 
 
 def _listed(pod: Pod) -> str:
