@@ -251,7 +251,10 @@ def regress(
     baseline: Annotated[str, typer.Option(metavar="MODEL", help="The policy's model to compare with.")] = "",
     candidate: Annotated[str, typer.Option(metavar="MODEL", help="The policy's model that is to be no worse.")] = "",
     route: Annotated[
-        str, typer.Option(metavar="NAME", help="A route with a split: its first arm is the baseline, its second the candidate.")
+        str,
+        typer.Option(
+            metavar="NAME", help="A route with a split: its first arm is the baseline, its second the candidate."
+        ),
     ] = "",
     candidate_file: Annotated[
         list[Path] | None,
@@ -272,7 +275,9 @@ def regress(
         ),
     ] = None,
     allow: Annotated[int, typer.Option(min=0, help="How many regressions are allowed.")] = 0,
-    repeat: Annotated[int, typer.Option(min=1, max=25, help="How often each case is asked; more than half decide.")] = 1,
+    repeat: Annotated[
+        int, typer.Option(min=1, max=25, help="How often each case is asked; more than half decide.")
+    ] = 1,
     concurrency: Annotated[int, typer.Option(min=1, max=64, help="How many calls at a time.")] = 4,
     record: Annotated[
         str,
@@ -282,13 +287,14 @@ def regress(
         ),
     ] = "",
     json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Where a report is written, without prompts and answers.")
+        Path | None,
+        typer.Option("--json", metavar="FILE", help="A report is written there, without prompts and answers."),
     ] = None,
     log_level: Annotated[str, typer.Option(help="DEBUG, INFO, WARNING or ERROR")] = "ERROR",
 ) -> None:
     """Ask a suite of two models or two policies, and say where the candidate is worse. Calls models.
 
-    Exits with 0 where the candidate is no worse, 1 where it is, or where nothing could be compared, 2 where it cannot run.
+    Exits with 0 where the candidate is no worse, 1 where it is or nothing can be compared, 2 where it cannot be run.
     """
     # As of `run`.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")

@@ -131,9 +131,7 @@ async def serve(
 
 
 @asynccontextmanager
-async def standing(
-    settings: Standalone, *, world: World, log: structlog.stdlib.BoundLogger
-) -> AsyncIterator[Served]:
+async def standing(settings: Standalone, *, world: World, log: structlog.stdlib.BoundLogger) -> AsyncIterator[Served]:
     """Serve a world that stays as it is, until the context is left. It is entered when the first policy is in force.
 
     Raises:
@@ -143,9 +141,7 @@ async def standing(
     metrics = Metrics()
     hub = Hub(secrets_namespace=OPERATOR_NAMESPACE, metrics=HubMetrics(metrics.registry))
     hub.update(world)
-    ledger = ledger_for(
-        hub, folder=None, redis=None, namespace=settings.pod.namespace, registry=metrics.registry
-    )
+    ledger = ledger_for(hub, folder=None, redis=None, namespace=settings.pod.namespace, registry=metrics.registry)
     async with (
         ledger.kept() as keeping,
         _control_plane(hub, ledger) as operator,

@@ -14,7 +14,6 @@ from rich.table import Table
 
 from pointsman.commands.loading import good
 from pointsman.errors import Refusal, UserError
-from pointsman.manifests import Manifests
 from pointsman.regression.asking import ask
 from pointsman.regression.comparing import Run, Verdict, lacking, passes, summary
 from pointsman.regression.reading import read_suite
@@ -101,7 +100,7 @@ def _check(choice: Choice, *, suite_file: Path, files: Sequence[Path], record: s
     models = bool(choice.baseline or choice.candidate)
     if [models, bool(choice.route), bool(choice.candidate_files)].count(True) != 1:
         raise UserError(
-            "say what is compared in one way: --baseline MODEL --candidate MODEL, --route NAME, or --candidate-file FILE"
+            "say in one way what is compared: --baseline MODEL --candidate MODEL, --route NAME, or --candidate-file FILE"
         )
     if models and not (choice.baseline and choice.candidate):
         missing = "--candidate" if choice.baseline else "--baseline"
@@ -115,7 +114,7 @@ def _check(choice: Choice, *, suite_file: Path, files: Sequence[Path], record: s
 def _sides(choice: Choice, files: Sequence[Path], *, asker: Asker) -> tuple[Side, Side]:
     manifests = good(files, namespace=asker.namespace)
     if choice.candidate_files:
-        other: Manifests = good(choice.candidate_files, namespace=asker.namespace)
+        other = good(choice.candidate_files, namespace=asker.namespace)
         return of_policies(manifests, other, asker=asker)
     if choice.route:
         return of_route(manifests, route=choice.route, asker=asker)

@@ -127,7 +127,7 @@ def _answer(body: Mapping[str, Any], decision: Mapping[str, Any]) -> Answer:
     model, text = decision.get("model", ""), message.get("content")
     # The first of them: after it, the model may only have been asked whether it was right.
     attempts = (each for each in decision.get("attempts", ()) if each["model"] == model and not each.get("unused"))
-    used = next((each for each in attempts if each["outcome"] == "SUCCEEDED"), {})
+    used: Mapping[str, Any] = next((each for each in attempts if each["outcome"] == "SUCCEEDED"), {})
     usage = used.get("usage")
     return Answer(
         # Half of a surrogate pair is no character.

@@ -75,21 +75,27 @@ def suite_of(text: str, *, source: str) -> Suite:
         raise SuiteError(f"{source}: it is empty: write a suite's name and its cases")
     place = _Place(source=source, tree=tree)
     try:
-        root = _mapping(tree.value, "", known=("suite", "cases"))
-        name = _text(root, "suite", "")
-        if len(name) > _LONGEST_NAME or not _NAME.fullmatch(name):
-            raise _WrongError(
-                "suite", f"must be at most {_LONGEST_NAME} lower-case letters, digits and dashes, such as support-answers"
-            )
-        listed = root.get("cases")
-        if not isinstance(listed, list) or not 0 < len(listed) <= MOST_CASES:
-            raise _WrongError("cases", f"must be a list of 1 to {MOST_CASES:,} cases")
+        name, listed = _root(tree.value)
     except _WrongError as wrong:
         raise place.error(wrong, line=tree.line) from None
     cases = [place.case(each, position, tree.lines[id(listed)][position]) for position, each in enumerate(listed)]
     _named_once(cases, place=place, lines=tree.lines[id(listed)])
     digest = hashlib.sha256(json.dumps(tree.value, sort_keys=True).encode(errors="surrogatepass")).hexdigest()
     return Suite(name=name, digest=digest[:_DIGEST], cases=tuple(cases))
+
+
+def _root(value: Any) -> tuple[str, list[Any]]:
+    """The suite's name, and its cases as they stand there."""
+    root = _mapping(value, "", known=("suite", "cases"))
+    name = _text(root, "suite", "")
+    if len(name) > _LONGEST_NAME or not _NAME.fullmatch(name):
+        raise _WrongError(
+            "suite", f"must be at most {_LONGEST_NAME} lower-case letters, digits and dashes, such as support-answers"
+        )
+    listed = root.get("cases")
+    if not isinstance(listed, list) or not 0 < len(listed) <= MOST_CASES:
+        raise _WrongError("cases", f"must be a list of 1 to {MOST_CASES:,} cases")
+    return name, listed
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -160,9 +166,9 @@ def _request(value: Any, headers: Mapping[str, str], path: str) -> dict[str, Any
     try:
         read_chat(json.dumps(request).encode(errors="surrogatepass"), hints)
     except InvalidRequestError as error:
-        # As the door would answer; of a member with the name of the member.
+        # As the door would answer, where the whole is called body.
         first = error.violations[0]
-        raise _WrongError(f"{path}.{first.field}" if first.field else path, first.description) from None
+        raise _WrongError(path if first.field == "body" else f"{path}.{first.field}", first.description) from None
     return request
 
 

@@ -86,9 +86,7 @@ def of_policies(manifests: Manifests, candidate: Manifests, *, asker: Asker) -> 
         UserError: one of them has no policy for the pod.
     """
     own = {_named(each) for each in candidate.accepted}
-    kept = [
-        each for each in manifests.accepted if each.value["kind"] != Kind.POLICY and _named(each) not in own
-    ]
+    kept = [each for each in manifests.accepted if each.value["kind"] != Kind.POLICY and _named(each) not in own]
     merged = replace(candidate, accepted=(*candidate.accepted, *kept))
     sides = []
     for name, files in (("baseline", manifests), ("candidate", merged)):
@@ -115,9 +113,7 @@ def _policy(manifests: Manifests, asker: Asker) -> tuple[ModelRoutingPolicy, Pod
 def _world(manifests: Manifests, asker: Asker) -> World:
     # Budgets are for apps: a suite would be refused by them, or answered by less than what it asks about.
     kept = tuple(each for each in manifests.accepted if each.value["kind"] != Kind.QUOTA)
-    return world_of(
-        replace(manifests, accepted=kept), secrets=asker.secrets, generations=Generations(), version=1
-    )
+    return world_of(replace(manifests, accepted=kept), secrets=asker.secrets, generations=Generations(), version=1)
 
 
 def _with_alone(manifests: Manifests, key: Key, model: str) -> Manifests:

@@ -96,9 +96,7 @@ def _read(text: str) -> _Result | None:
     if len(texts) < len(names) or regressions > cases or not cases:
         return None
     baseline, candidate, at = texts
-    return _Result(
-        passed=passed, cases=cases, regressions=regressions, baseline=baseline, candidate=candidate, at=at
-    )
+    return _Result(passed=passed, cases=cases, regressions=regressions, baseline=baseline, candidate=candidate, at=at)
 
 
 def _count(value: Any) -> int | None:

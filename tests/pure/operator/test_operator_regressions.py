@@ -14,7 +14,14 @@ from pure.operator.objects import policy, read_policy, used
 
 NAME = "regression.pointsman.dev/answers"
 MODELS = {"baseline": "openai/gpt-4o-mini", "candidate": "openai/gpt-5-mini"}
-RESULT = {"passed": True, "cases": 12, "regressions": 0, **MODELS, "suite": "0123456789ab", "at": "2026-03-02T18:30:00Z"}
+RESULT = {
+    "passed": True,
+    "cases": 12,
+    "regressions": 0,
+    **MODELS,
+    "suite": "0123456789ab",
+    "at": "2026-03-02T18:30:00Z",
+}
 RUN = "run `pointsman regress` with the suite for openai/gpt-5-mini beside openai/gpt-4o-mini, and --record"
 
 
@@ -32,10 +39,12 @@ def test_a_suite_that_was_passed_is_passed() -> None:
 
 
 def test_one_that_was_not_says_what_was_found_and_what_to_do() -> None:
-    assert standing(passed=False, regressions=2) == (
-        Standing.FAILED,
+    found, message = standing(passed=False, regressions=2)
+
+    assert found is Standing.FAILED
+    assert message == (
         "openai/gpt-5-mini did not pass suite answers at 2026-03-02T18:30:00Z: 2 regressions in 12 cases; "
-        f"once it is better, {RUN}",
+        f"once it is better, {RUN}"
     )
 
 
