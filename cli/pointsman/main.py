@@ -327,8 +327,10 @@ def regress(
                 out=out,
                 err=err,
             )
+        except Refusal as error:
+            # Not 1, which says that the candidate is worse; no more where it was interrupted.
+            raise UserError(str(error)) from error
         except KeyboardInterrupt:
-            # Not 1, which would say that the candidate is worse.
             raise typer.Exit(_INTERRUPTED) from None
         if not passed:
             raise typer.Exit(Refusal.exit_code)

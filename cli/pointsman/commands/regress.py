@@ -100,7 +100,7 @@ def _check(choice: Choice, *, suite_file: Path, files: Sequence[Path], record: s
     models = bool(choice.baseline or choice.candidate)
     if [models, bool(choice.route), bool(choice.candidate_files)].count(True) != 1:
         raise UserError(
-            "say in one way what is compared: --baseline MODEL --candidate MODEL, --route NAME, or --candidate-file FILE"
+            "say in one way what is compared: --baseline MODEL --candidate MODEL, --route NAME or --candidate-file FILE"
         )
     if models and not (choice.baseline and choice.candidate):
         missing = "--candidate" if choice.baseline else "--baseline"

@@ -74,8 +74,8 @@ def of_route(manifests: Manifests, *, route: str, asker: Asker) -> tuple[Side, S
         raise UserError(f"--route {route} is no route of policy {policy.metadata.key}: it has {names}")
     arms = [] if found.split is None else [arm.model for arm in found.split.arms]
     if len(arms) != _ARMS:
-        has = f"a split of {len(arms)} arms" if arms else "no split"
-        raise UserError(f"--route {route} has {has}, not of two: name models with --baseline and --candidate")
+        has = f"a split of {len(arms)} arms, not of two" if arms else "no split"
+        raise UserError(f"--route {route} has {has}: name models with --baseline and --candidate")
     return of_models(manifests, baseline=arms[0], candidate=arms[1], asker=asker)
 
 

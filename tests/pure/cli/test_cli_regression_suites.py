@@ -15,7 +15,10 @@ from pointsman.regression.suites import Case, Expected
 Json = dict[str, Any]
 ASKED: Json = {"messages": [{"role": "user", "content": "Hello?"}]}
 
-KNOWN = "contains, doesNotContain, matches, equals, validJSON, finishReason, maxOutputTokens, model, noRefusal, minConfidence"
+KNOWN = (
+    "contains, doesNotContain, matches, equals, validJSON, finishReason, "
+    "maxOutputTokens, model, noRefusal, minConfidence"
+)
 
 
 def case(name: str = "hello", *, expect: Any = None, **more: Any) -> Json:
