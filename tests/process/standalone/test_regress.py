@@ -15,6 +15,7 @@ from pure.cli.resources import Json, offered, policy, provider, used
 
 SECRET_PROMPT = "What did the harbour master whisper?"
 SECRET_ANSWER = "Canned answer"
+EXAMPLE = Path(__file__).parents[3] / "examples/regress"
 MODELS = ("--baseline=mini", "--candidate=flagship")
 
 
@@ -191,13 +192,10 @@ async def test_without_kubectl_no_model_is_called(tmp_path: Path, suite: Path, s
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        (
-            (),
-            "say in one way what is compared: --baseline MODEL --candidate MODEL, --route NAME or --candidate-file FILE",
-        ),
+        ((), "say in one way what is compared: --baseline MODEL --candidate MODEL, --route NAME or --candidate-file"),
         ((*MODELS, "--route=severe"), "say in one way what is compared: "),
         (("--baseline=mini",), "--candidate is missing: name the models of both sides"),
-        ((*MODELS, "--record=support"), "--record support names no policy: write NAMESPACE/NAME, such as shop/support"),
+        ((*MODELS, "--record=support"), "--record support names no policy: write NAMESPACE/NAME, such as "),
         ((*MODELS, "--log-level=LOUD"), "LOUD"),
     ],
 )
@@ -232,3 +230,14 @@ async def test_a_bad_suite_a_policy_that_is_none_and_a_key_that_is_missing_are_r
     assert "gpt-9" in unknown.err
     assert "--secret NAME/KEY=VARIABLE" in keyless.err
     assert list(stub.requests) == []
+
+
+async def test_the_example_passes_with_canned_answers(tmp_path: Path) -> None:
+    async with StubProvider.running(models=["gpt-4.1-mini"]) as stub:
+        text = (EXAMPLE / "policy.yaml").read_text(encoding="utf-8")
+        file = tmp_path / "policy.yaml"
+        file.write_text(text.replace("http://127.0.0.1:9321/v1", stub.base_url), encoding="utf-8")
+        ended = await regress(EXAMPLE / "suites/support-answers.yaml", "-f", file, "--route=new-model")
+
+    assert ended.code == 0, ended.out
+    assert {request.model for request in stub.requests} == {"gpt-4o-mini", "gpt-4.1-mini"}

@@ -79,7 +79,7 @@ def test_all_that_can_be_expected_is_read() -> None:
 
 
 def test_the_example_is_a_suite() -> None:
-    read = read_suite(Path(__file__).parents[3] / "examples/regress/suite.yaml")
+    read = read_suite(Path(__file__).parents[3] / "examples/regress/suites/support-answers.yaml")
 
     assert read.name == "support-answers"
     assert [each.name for each in read.cases] == ["refund-window", "order-as-json", "order-is-looked-up", "lease"]
