@@ -86,6 +86,7 @@ def _settings(side: Side, environment: Mapping[str, str]) -> Standalone:
         status_listen=_ANYWHERE,
         state_folder=None,
         redis=None,
+        calibration=None,
         environment=environment,
     )
 
