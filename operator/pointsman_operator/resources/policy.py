@@ -188,6 +188,7 @@ class Split(Model):
     arms: tuple[Arm, ...] = Field(strict=False)
     steps: tuple[SplitStep, ...] = Field(default=(), strict=False)
     guard: SplitGuard | None = None
+    suite: str | None = None
     attempt: int | None = None
 
 

@@ -9,8 +9,9 @@ from pointsman_operator.resources import Key, ModelRoutingPolicy, Unreadable
 from pointsman_operator.tuning import calibrations, kept_splits, thresholds
 from pointsman_operator.tuning.arm_messages import split_messages
 from pointsman_operator.tuning.calibrations import Labels
-from pointsman_operator.tuning.kept_splits import Gate, KeptSplits, open_gate
+from pointsman_operator.tuning.kept_splits import KeptSplits
 from pointsman_operator.tuning.rules import split_rules
+from pointsman_operator.tuning.suites import suite_gate
 from pointsman_operator.tuning.tallies import Growth
 from pointsman_operator.tuning.thresholds import Scores
 
@@ -44,12 +45,11 @@ def retuned(
     *,
     now: float,
     is_in_force: bool = True,
-    gate: Gate = open_gate,
 ) -> PolicyState:
     """The state that the policy makes of it; of a higher version where something else is to be told.
 
-    Splits stand still while the policy is not in force: sidecars go by an earlier one. `gate` is as of `kept_splits`.
-    Versions are taken from the clock, so that they grow even where what was kept is lost.
+    Splits stand still while the policy is not in force: sidecars go by an earlier one. Versions are taken from the
+    clock, so that they grow even where what was kept is lost.
     """
     if isinstance(policy, Unreadable):
         return state
@@ -57,7 +57,7 @@ def retuned(
         state,
         scores=thresholds.placed(state.scores, _share(policy)),
         told_labels=calibrations.told(state.told_labels, state.labels),
-        splits=kept_splits.moved_on(state.splits, split_rules(policy), now=now, gate=gate)
+        splits=kept_splits.moved_on(state.splits, split_rules(policy), now=now, gate=suite_gate(policy))
         if is_in_force
         else state.splits,
     )
