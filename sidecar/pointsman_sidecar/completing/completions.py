@@ -10,6 +10,7 @@ from pointsman_sidecar.completing.attempts import Attempts
 from pointsman_sidecar.completing.deciding import decide, policy_of
 from pointsman_sidecar.completing.escalating import Escalating
 from pointsman_sidecar.completing.failures import malformed, unplannable, untold
+from pointsman_sidecar.completing.feedback import Given, Label, Labels
 from pointsman_sidecar.completing.limiting import Limiter
 from pointsman_sidecar.completing.paying import Paying, UntoldError
 from pointsman_sidecar.completing.racing import Gate
@@ -22,7 +23,7 @@ from pointsman_sidecar.contract.errors import CompletionError, Kind
 from pointsman_sidecar.contract.explanations import explanation
 from pointsman_sidecar.contract.forms import Form
 from pointsman_sidecar.contract.hints import Hints, check_hints
-from pointsman_sidecar.contract.requests import InvalidRequestError
+from pointsman_sidecar.contract.requests import InvalidRequestError, Violation
 from pointsman_sidecar.contract.usages import standing
 from pointsman_sidecar.control.in_force import InForce
 from pointsman_sidecar.providers.clients import ProviderClients
@@ -65,6 +66,7 @@ class Completions:
         self._clock = clock
         self._health = Health()
         self._tuned = Tuned(in_force, counting)
+        self._labels = Labels()
         self._limiter = Limiter(clock=clock)
         self._paying = Paying(purse, refused=observer.short_of_quota)
         self._attempts = Attempts(
@@ -148,6 +150,26 @@ class Completions:
         except UntoldError as error:
             raise untold() from error
 
+    def feedback(self, decision_id: str, label: Label | None) -> None:
+        """Label an answer that was given.
+
+        Raises:
+            CompletionError: there is no label, or no such answer.
+        """
+        if label is None:
+            names = ", ".join(Label.__members__)
+            raise malformed(InvalidRequestError((Violation("label", f"must be one of {names}"),)))
+        found = self._labels.label(decision_id, label, self._clock())
+        if found is None:
+            raise CompletionError(
+                Kind.NOT_FOUND,
+                "UNKNOWN_DECISION",
+                "this sidecar knows no answer by that decision id: it keeps the last 10,000, for an hour",
+            )
+        given, is_new = found
+        if is_new:
+            self._observer.feedback(decision_id, given, label)
+
     def models(self) -> tuple[Model, ...]:
         """The models of the policy in force.
 
@@ -197,6 +219,13 @@ class Completions:
             )
             try:
                 yield serving
+                if progress.answering is not None:
+                    given = Given(
+                        policy=str(progress.policy),
+                        route=progress.plan.route,
+                        model=progress.answering.model.name,
+                    )
+                    self._labels.gave(progress.id, given, self._clock())
             except TimeoutError as error:
                 raise CompletionError(
                     Kind.DEADLINE_EXCEEDED,

@@ -13,6 +13,7 @@ from grpc_reflection.v1alpha import reflection
 
 from pointsman_api.v1 import completions_pb2, decision_pb2
 from pointsman_sidecar.completing.completions import Caller, Completions
+from pointsman_sidecar.completing.feedback import Label
 from pointsman_sidecar.completing.served import Headers
 from pointsman_sidecar.contract.errors import CompletionError
 from pointsman_sidecar.contract.hints import Hints
@@ -33,6 +34,11 @@ _OPTIONS = (
     # Two sidecars must never share a port by accident: who comes second is told.
     ("grpc.so_reuseport", 0),
 )
+_LABELS = {
+    completions_pb2.FEEDBACK_LABEL_GOOD: Label.GOOD,
+    completions_pb2.FEEDBACK_LABEL_BAD: Label.BAD,
+    completions_pb2.FEEDBACK_LABEL_HALLUCINATION: Label.HALLUCINATION,
+}
 _Context = grpc.aio.ServicerContext[bytes, Message]
 
 
@@ -58,6 +64,11 @@ class _Servicer:
                 "GetUsage": grpc.unary_unary_rpc_method_handler(
                     self.get_usage,
                     request_deserializer=completions_pb2.GetUsageRequest.FromString,
+                    response_serializer=_serialized,
+                ),
+                "GiveFeedback": grpc.unary_unary_rpc_method_handler(
+                    self.give_feedback,
+                    request_deserializer=completions_pb2.GiveFeedbackRequest.FromString,
                     response_serializer=_serialized,
                 ),
             },
@@ -104,6 +115,18 @@ class _Servicer:
         try:
             with known_errors(self._log):
                 return await self._completions.usage(Hints(user=request.user))
+        except CompletionError as error:
+            await _abort(context, error)
+            raise
+
+    async def give_feedback(
+        self, request: completions_pb2.GiveFeedbackRequest, context: _Context
+    ) -> completions_pb2.GiveFeedbackResponse:
+        """GiveFeedback."""
+        try:
+            with known_errors(self._log):
+                self._completions.feedback(request.decision_id, _LABELS.get(request.label))
+                return completions_pb2.GiveFeedbackResponse()
         except CompletionError as error:
             await _abort(context, error)
             raise

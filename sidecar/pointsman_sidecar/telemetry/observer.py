@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import structlog
 
+from pointsman_sidecar.completing.feedback import Given, Label
 from pointsman_sidecar.contract.decisions import Attempt, Progress
 from pointsman_sidecar.contract.errors import CompletionError
 from pointsman_sidecar.providers.outcomes import Outcome
@@ -200,6 +201,7 @@ class Observer:
     ) -> None:
         self._spans = spans
         self._in_flight = metrics.in_flight
+        self._feedback = metrics.feedback
         self._short = metrics.quota_refusals
         self._series = _Series(metrics)
         self._log = log
@@ -208,6 +210,11 @@ class Observer:
     def short_of_quota(self, quota: str, cause: str) -> None:
         """A budget had nothing left for a call."""
         self._short.labels(quota, cause).inc()
+
+    def feedback(self, decision_id: str, given: Given, label: Label) -> None:
+        """An answer was labelled."""
+        self._feedback.labels(given.policy, given.route, given.model, label.name.lower()).inc()
+        self._log.info("feedback", decision_id=decision_id, label=label.name)
 
     @contextmanager
     def completion(self, arrival: Arrival) -> Iterator[Observation]:
