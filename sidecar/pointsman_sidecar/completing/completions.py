@@ -10,7 +10,7 @@ from pointsman_sidecar.completing.attempts import Attempts
 from pointsman_sidecar.completing.deciding import decide, policy_of
 from pointsman_sidecar.completing.escalating import Escalating
 from pointsman_sidecar.completing.failures import malformed, unplannable, untold
-from pointsman_sidecar.completing.feedback import Given, Label, Labels
+from pointsman_sidecar.completing.feedback import Hearing, Listener
 from pointsman_sidecar.completing.limiting import Limiter
 from pointsman_sidecar.completing.paying import Paying, UntoldError
 from pointsman_sidecar.completing.racing import Gate
@@ -21,9 +21,10 @@ from pointsman_sidecar.completing.tuned import Tuned
 from pointsman_sidecar.contract.decisions import Attempt, Progress, decision
 from pointsman_sidecar.contract.errors import CompletionError, Kind
 from pointsman_sidecar.contract.explanations import explanation
+from pointsman_sidecar.contract.feedbacks import read_feedback, taken
 from pointsman_sidecar.contract.forms import Form
 from pointsman_sidecar.contract.hints import Hints, check_hints
-from pointsman_sidecar.contract.requests import InvalidRequestError, Violation
+from pointsman_sidecar.contract.requests import InvalidRequestError
 from pointsman_sidecar.contract.usages import standing
 from pointsman_sidecar.control.in_force import InForce
 from pointsman_sidecar.providers.clients import ProviderClients
@@ -66,7 +67,7 @@ class Completions:
         self._clock = clock
         self._health = Health()
         self._tuned = Tuned(in_force, counting)
-        self._labels = Labels()
+        self._hearing = Hearing(counting=counting, observer=observer, clock=clock)
         self._limiter = Limiter(clock=clock)
         self._paying = Paying(purse, refused=observer.short_of_quota)
         self._attempts = Attempts(
@@ -121,6 +122,8 @@ class Completions:
                     )
 
                 await self._trying.answer(serving, call, streams=True)
+                # Whoever has read the end may label it at once.
+                self._gave(serving)
                 await sink.finished(decision(serving.progress))
 
     def explain(self, form: Form[Any, Any], *, headers: Headers) -> completions_pb2.ExplainResponse:
@@ -150,25 +153,22 @@ class Completions:
         except UntoldError as error:
             raise untold() from error
 
-    def feedback(self, decision_id: str, label: Label | None) -> None:
+    def feedback(self, request: completions_pb2.GiveFeedbackRequest) -> completions_pb2.GiveFeedbackResponse:
         """Label an answer that was given.
 
         Raises:
-            CompletionError: there is no label, or no such answer.
+            CompletionError: it is no label, or there is no such answer.
         """
-        if label is None:
-            names = ", ".join(Label.__members__)
-            raise malformed(InvalidRequestError((Violation("label", f"must be one of {names}"),)))
-        found = self._labels.label(decision_id, label, self._clock())
-        if found is None:
-            raise CompletionError(
-                Kind.NOT_FOUND,
-                "UNKNOWN_DECISION",
-                "this sidecar knows no answer by that decision id: it keeps the last 10,000, for an hour",
-            )
-        given, is_new = found
-        if is_new:
-            self._observer.feedback(decision_id, given, label)
+        try:
+            feedback = read_feedback(request)
+        except InvalidRequestError as error:
+            raise malformed(error) from error
+        self._hearing.hear(request.decision_id, feedback)
+        return taken(feedback)
+
+    def listen(self, listener: Listener) -> None:
+        """Have `listener` told of all feedback that is new."""
+        self._hearing.listen(listener)
 
     def models(self) -> tuple[Model, ...]:
         """The models of the policy in force.
@@ -219,13 +219,6 @@ class Completions:
             )
             try:
                 yield serving
-                if progress.answering is not None:
-                    given = Given(
-                        policy=str(progress.policy),
-                        route=progress.plan.route,
-                        model=progress.answering.model.name,
-                    )
-                    self._labels.gave(progress.id, given, self._clock())
             except TimeoutError as error:
                 raise CompletionError(
                     Kind.DEADLINE_EXCEEDED,
@@ -235,6 +228,11 @@ class Completions:
                 ) from error
             finally:
                 self._tuned.ended(progress, out_of_time=hurried and serving.total.expired())
+                # A stream that broke off, or was broken off, was seen as well.
+                self._gave(serving)
+
+    def _gave(self, serving: Serving[Any, Any]) -> None:
+        self._hearing.gave(serving.progress, serving.features.session)
 
     def _decided(self, form: Form[Any, Any], headers: Headers, *, explains: bool = False) -> tuple[Progress, Features]:
         return decide(
@@ -246,6 +244,7 @@ class Completions:
             paces=self._paces,
             hindrance=self._paying.limit_hindrance,
             tuning=self._tuned.by,
+            negative=self._hearing.negative,
             explains=explains,
         )
 

@@ -1,55 +1,76 @@
-"""Answers that can still be labelled, by decision id: the last ones, for a while. Given the clock."""
+"""Labels for answers that were given: taken, counted, and told to whoever listens."""
 
-from collections import OrderedDict
-from dataclasses import dataclass
-from enum import Enum, auto
+from collections.abc import Callable
 
-_MOST = 10_000
-_KEPT = 3600.0
+from pointsman_sidecar.contract.decisions import Progress
+from pointsman_sidecar.contract.errors import CompletionError, Kind
+from pointsman_sidecar.telemetry.observer import Observer
+from pointsman_sidecar.tuning.counting import Counting
+from pointsman_sidecar.tuning.feedback import KEPT, MOST_ANSWERS, Answers, Feedback, Given, Heard
+from pointsman_sidecar.tuning.labels import LabelTally
 
-
-class Label(Enum):
-    """What an answer was found to be."""
-
-    GOOD = auto()
-    BAD = auto()
-    HALLUCINATION = auto()
+Listener = Callable[[Heard], None]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Given:
-    """Which answer was given: what a label is counted by."""
+class Hearing:
+    """Knows the answers of late, and what was said of them."""
 
-    policy: str
-    route: str
-    model: str
+    def __init__(self, *, counting: Counting, observer: Observer, clock: Callable[[], float]) -> None:
+        self._observer = observer
+        self._clock = clock
+        self._answers = Answers()
+        self._listeners: list[Listener] = [LabelTally(counting).hear]
+
+    def listen(self, listener: Listener) -> None:
+        """Be told of all feedback that is new: a label, or another one in place of that before."""
+        self._listeners.append(listener)
+
+    def gave(self, progress: Progress, session: str) -> None:
+        """An answer was given, or part of one; where there was none, there is nothing to label."""
+        if progress.answering is None:
+            return
+        given = Given(
+            policy=str(progress.policy),
+            policy_uid=progress.policy.uid,
+            route=progress.plan.route,
+            model=progress.answering.model.name,
+            session=session,
+            confidence=_judged(progress),
+        )
+        self._answers.gave(progress.id, given, self._clock())
+
+    def negative(self, session: str) -> int:
+        """How many answers of this session have a negative label."""
+        return self._answers.negative(session, self._clock())
+
+    def hear(self, decision_id: str, feedback: Feedback) -> None:
+        """Take a label for an answer. What is said again is not counted again.
+
+        Raises:
+            CompletionError: there is no such answer.
+        """
+        heard = self._answers.label(decision_id, feedback, self._clock())
+        if heard is None:
+            raise CompletionError(
+                Kind.NOT_FOUND,
+                "UNKNOWN_DECISION",
+                f"this sidecar knows no answer by that decision id: it keeps the last {MOST_ANSWERS:,} that it gave,"
+                f" each for {KEPT / 60:.0f} minutes; ask the sidecar that gave it",
+            )
+        if heard.feedback == heard.before:
+            return
+        self._observer.feedback(decision_id, heard)
+        for listener in self._listeners:
+            listener(heard)
 
 
-class Labels:
-    """The answers, and how each was labelled last."""
-
-    def __init__(self, *, most: int = _MOST) -> None:
-        self._most = most
-        self._given: OrderedDict[str, tuple[float, Given, Label | None]] = OrderedDict()
-
-    def gave(self, decision_id: str, given: Given, now: float) -> None:
-        """Know an answer; the oldest make room."""
-        self._given[decision_id] = (now, given, None)
-        self._forget(now)
-
-    def label(self, decision_id: str, label: Label, now: float) -> tuple[Given, bool] | None:
-        """Label an answer: which it was, and whether the label is new to it. None where it is not known."""
-        self._forget(now)
-        known = self._given.get(decision_id)
-        if known is None:
-            return None
-        at, given, before = known
-        self._given[decision_id] = (at, given, label)
-        return given, label is not before
-
-    def _forget(self, now: float) -> None:
-        while self._given:
-            at, _, _ = next(iter(self._given.values()))
-            if len(self._given) <= self._most and now - at <= _KEPT:
-                return
-            self._given.popitem(last=False)
+def _judged(progress: Progress) -> float | None:
+    """What the judge said of the answer that was used."""
+    return next(
+        (
+            attempt.judged
+            for attempt in reversed(progress.attempts)
+            if attempt.step is progress.answering and not attempt.self_check and attempt.judged is not None
+        ),
+        None,
+    )

@@ -13,7 +13,6 @@ from grpc_reflection.v1alpha import reflection
 
 from pointsman_api.v1 import completions_pb2, decision_pb2
 from pointsman_sidecar.completing.completions import Caller, Completions
-from pointsman_sidecar.completing.feedback import Label
 from pointsman_sidecar.completing.served import Headers
 from pointsman_sidecar.contract.errors import CompletionError
 from pointsman_sidecar.contract.hints import Hints
@@ -34,11 +33,6 @@ _OPTIONS = (
     # Two sidecars must never share a port by accident: who comes second is told.
     ("grpc.so_reuseport", 0),
 )
-_LABELS = {
-    completions_pb2.FEEDBACK_LABEL_GOOD: Label.GOOD,
-    completions_pb2.FEEDBACK_LABEL_BAD: Label.BAD,
-    completions_pb2.FEEDBACK_LABEL_HALLUCINATION: Label.HALLUCINATION,
-}
 _Context = grpc.aio.ServicerContext[bytes, Message]
 
 
@@ -125,8 +119,7 @@ class _Servicer:
         """GiveFeedback."""
         try:
             with known_errors(self._log):
-                self._completions.feedback(request.decision_id, _LABELS.get(request.label))
-                return completions_pb2.GiveFeedbackResponse()
+                return self._completions.feedback(request)
         except CompletionError as error:
             await _abort(context, error)
             raise

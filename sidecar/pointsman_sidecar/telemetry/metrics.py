@@ -116,6 +116,12 @@ class Metrics:
             ["policy", "route", "model", "label"],
             registry=self.registry,
         )
+        self.feedback_withdrawn = Counter(
+            "pointsman_feedback_withdrawn",
+            "Labels in whose place the same answers were given others.",
+            ["policy", "route", "model", "label"],
+            registry=self.registry,
+        )
         self.tokens = Counter(
             "pointsman_tokens",
             "Tokens as the providers counted them. Cached input is part of input, reasoning part of output.",
