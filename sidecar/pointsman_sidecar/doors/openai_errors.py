@@ -60,7 +60,12 @@ BY_KIND: Mapping[Kind, Status] = {
 }
 # A budget that begins anew within so many seconds is worth a client's own wait.
 _SOON = 5.0
-_PARAMS = {"UNKNOWN_MODEL": "model", "MODEL_REQUIRED": "model", "PINNING_NOT_ALLOWED": "model"}
+_PARAMS = {
+    "UNKNOWN_MODEL": "model",
+    "MODEL_REQUIRED": "model",
+    "PINNING_NOT_ALLOWED": "model",
+    "UNKNOWN_DECISION": "decision_id",
+}
 
 
 def status_of(kind: Kind, reason: str) -> Status:
