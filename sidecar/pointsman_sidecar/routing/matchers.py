@@ -256,7 +256,8 @@ class NegativeFeedback(Inquiry):
 
     def described(self, facts: "Facts", *, holds: bool) -> str:  # noqa: ARG002 - the count says which
         """See `Inquiry`."""
-        return f"at least {self.at_least} negative labels in the session ({facts.features.negative_feedback} known)"
+        labels = "negative label" if self.at_least == 1 else "negative labels"
+        return f"at least {self.at_least} {labels} in the session ({facts.features.negative_feedback} known)"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
