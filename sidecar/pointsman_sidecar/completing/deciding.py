@@ -36,8 +36,7 @@ def decide(
 
     `hindrance` says why budgets leave no room for the stronger model, in a sentence's end; it is asked where a complex
     request would go there. `tuning` says what the policy is tuned by, `negative` how many answers of a session were
-    labelled as such that would not do. Who `explains` is told how complex a
-    request is that a route decides, too.
+    labelled as such that would not do. Who `explains` is told how complex a request is that a route decides, too.
 
     Raises:
         CompletionError: it is malformed, no policy is in force, or the policy has no model for it.

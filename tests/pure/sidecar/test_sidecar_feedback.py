@@ -4,16 +4,25 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
+import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pointsman_sidecar.completing.feedback import Hearing
 from pointsman_sidecar.contract import json
+from pointsman_sidecar.contract.decisions import Progress
+from pointsman_sidecar.contract.errors import CompletionError
 from pointsman_sidecar.contract.feedbacks import feedback_of_json, read_feedback
 from pointsman_sidecar.contract.requests import InvalidRequestError
+from pointsman_sidecar.routing.plan import plan
+from pointsman_sidecar.telemetry.metrics import Metrics
+from pointsman_sidecar.telemetry.observer import Observer
+from pointsman_sidecar.telemetry.spans import NoSpans
 from pointsman_sidecar.tuning.counting import Counting
 from pointsman_sidecar.tuning.feedback import WHOLE, Answers, Feedback, Given, Heard, Label
 from pointsman_sidecar.tuning.labels import LabelTally
 from pointsman_sidecar.tuning.sessions import Sessions
+from support.policies import features, model, policy
 
 ANSWER = Given(policy="shop/support", policy_uid="u-1", route="legal", model="mini", session="s-1", confidence=0.93)
 GOOD, BAD, FALSE = Feedback(Label.GOOD), Feedback(Label.BAD), Feedback(Label.HALLUCINATION)
@@ -185,3 +194,27 @@ def test_what_is_no_feedback_is_refused_with_a_sentence(said: str, why: str) -> 
 def test_any_bytes_are_feedback_or_refused(raw: bytes) -> None:
     with pytest.raises(InvalidRequestError):
         read_feedback(feedback_of_json(raw))
+
+
+def test_who_listens_is_told_once_of_each_label_and_of_what_it_replaces() -> None:
+    log = structlog.wrap_logger(None, processors=[structlog.testing.LogCapture()])
+    observer = Observer(spans=NoSpans(), metrics=Metrics(), log=log, clock=lambda: 0.0)
+    hearing = Hearing(counting=Counting(new_name=lambda: "p", now=lambda: 0.0), observer=observer, clock=lambda: 0.0)
+    told: list[Heard] = []
+    hearing.listen(told.append)
+    made = policy(model("mini"))
+    planned = plan(made, features(), request_id="d-1")
+    progress = Progress(id="d-1", policy=made, plan=planned)
+    hearing.gave(progress, "s-1")
+    with pytest.raises(CompletionError):
+        hearing.hear("d-1", BAD)
+    progress.answering = planned.steps[0]
+    hearing.gave(progress, "s-1")
+    for feedback in (BAD, BAD, FALSE):
+        hearing.hear("d-1", feedback)
+
+    assert [(each.given.route, each.given.model, each.feedback, each.before) for each in told] == [
+        ("", "mini", BAD, None),
+        ("", "mini", FALSE, BAD),
+    ]
+    assert hearing.negative("s-1") == 1
