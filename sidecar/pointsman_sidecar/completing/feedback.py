@@ -7,7 +7,7 @@ from pointsman_sidecar.contract.errors import CompletionError, Kind
 from pointsman_sidecar.telemetry.observer import Observer
 from pointsman_sidecar.tuning.counting import Counting
 from pointsman_sidecar.tuning.feedback import KEPT, MOST_ANSWERS, Answers, Feedback, Given, Heard
-from pointsman_sidecar.tuning.labels import LabelTally
+from pointsman_sidecar.tuning.labels import ArmLabels, LabelTally
 
 Listener = Callable[[Heard], None]
 
@@ -19,7 +19,7 @@ class Hearing:
         self._observer = observer
         self._clock = clock
         self._answers = Answers()
-        self._listeners: list[Listener] = [LabelTally(counting).hear]
+        self._listeners: list[Listener] = [LabelTally(counting).hear, ArmLabels(counting).hear]
 
     def listen(self, listener: Listener) -> None:
         """Be told of all feedback that is new: a label, or another one in place of that before."""
@@ -36,6 +36,7 @@ class Hearing:
             model=progress.answering.model.name,
             session=session,
             confidence=_judged(progress),
+            split=_split(progress),
         )
         self._answers.gave(progress.id, given, self._clock())
 
@@ -62,6 +63,12 @@ class Hearing:
         self._observer.feedback(decision_id, heard)
         for listener in self._listeners:
             listener(heard)
+
+
+def _split(progress: Progress) -> str:
+    """The split whose arm's own model gave the answer."""
+    arm, answering = progress.plan.arm, progress.answering
+    return arm.split if arm is not None and answering is not None and arm.model == answering.model.name else ""
 
 
 def _judged(progress: Progress) -> float | None:

@@ -44,7 +44,8 @@ class Feedback:
 class Given:
     """Which answer was given: what its label is counted by.
 
-    `confidence` is what the judge said of it before any calibration, None where it was not judged.
+    `confidence` is what the judge said of it before any calibration, None where it was not judged. `split` names the
+    split whose arm's own model answered, where that split changes by itself.
     """
 
     policy: str
@@ -53,14 +54,15 @@ class Given:
     model: str
     session: str = ""
     confidence: float | None = None
+    split: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Heard:
     """Feedback on an answer, and what was said of it `before`, None where nothing was.
 
-    `right` and `wrong` are what it adds to the sums that only grow, in thousandths: however often somebody changes
-    their mind, an answer counts as one right and one wrong at most.
+    For counts that only grow an answer counts as one right and one wrong at most, however often somebody changes their
+    mind: `right` and `wrong` are what this adds, in thousandths, and it `is_first` of its sign, negative or not.
     """
 
     given: Given
@@ -68,6 +70,7 @@ class Heard:
     before: Feedback | None = None
     right: int = 0
     wrong: int = 0
+    is_first: bool = False
 
 
 @dataclass(kw_only=True, slots=True)
@@ -76,6 +79,7 @@ class _Answer:
     given: Given
     feedback: Feedback | None = None
     counted: Session | None = None
+    signs: frozenset[bool] = frozenset()
     right: int = 0
     wrong: int = 0
 
@@ -109,7 +113,9 @@ class Answers:
             before=before,
             right=right - answer.right,
             wrong=wrong - answer.wrong,
+            is_first=feedback.label.is_negative not in answer.signs,
         )
+        answer.signs |= {feedback.label.is_negative}
         answer.right, answer.wrong = right, wrong
         return heard
 

@@ -1,4 +1,4 @@
-"""Labels as calibration counts them: whole ones, into which shares of labels are gathered."""
+"""Labels as they are counted for the fleet: those of arms, and for calibration whole ones, gathered from shares."""
 
 from collections import OrderedDict
 
@@ -8,6 +8,21 @@ from pointsman_sidecar.tuning.feedback import WHOLE, Heard
 # Some policies' models and bins: of what is forgotten, less than one label is lost.
 _MOST = 2_000
 _Place = tuple[str, str, int, bool]
+
+
+class ArmLabels:
+    """Counts labels of answers that the arms of splits gave, where a split changes by itself."""
+
+    def __init__(self, counting: Counting) -> None:
+        self._counting = counting
+
+    def hear(self, heard: Heard) -> None:
+        """Count it."""
+        given = heard.given
+        if given.split and heard.is_first:
+            self._counting.under(given.policy_uid).arm_label(
+                split=given.split, model=given.model, negative=heard.feedback.label.is_negative
+            )
 
 
 class LabelTally:

@@ -20,7 +20,7 @@ from pointsman_sidecar.telemetry.observer import Observer
 from pointsman_sidecar.telemetry.spans import NoSpans
 from pointsman_sidecar.tuning.counting import Counting
 from pointsman_sidecar.tuning.feedback import WHOLE, Answers, Feedback, Given, Heard, Label
-from pointsman_sidecar.tuning.labels import LabelTally
+from pointsman_sidecar.tuning.labels import ArmLabels, LabelTally
 from pointsman_sidecar.tuning.sessions import Sessions
 from support.policies import features, model, policy
 
@@ -42,9 +42,10 @@ def test_a_label_says_what_was_said_before_it() -> None:
     answers = Answers()
     answers.gave("a", ANSWER, 0)
 
-    assert heard(answers, "a", BAD) == Heard(given=ANSWER, feedback=BAD, before=None, wrong=WHOLE)
+    assert heard(answers, "a", BAD) == Heard(given=ANSWER, feedback=BAD, before=None, wrong=WHOLE, is_first=True)
     assert heard(answers, "a", BAD) == Heard(given=ANSWER, feedback=BAD, before=BAD)
-    assert heard(answers, "a", GOOD) == Heard(given=ANSWER, feedback=GOOD, before=BAD, right=WHOLE)
+    assert heard(answers, "a", GOOD) == Heard(given=ANSWER, feedback=GOOD, before=BAD, right=WHOLE, is_first=True)
+    assert not heard(answers, "a", FALSE).is_first
     assert answers.label("b", GOOD, 1) is None
 
 
@@ -138,6 +139,19 @@ def test_calibration_counts_whole_labels_and_forgets_no_share(said: list[Feedbac
     assert (0 if counted is None else sum(counted.wrong)) == (len(said) * WHOLE - right) // WHOLE
     if counted is not None:
         assert counted.right[46] == sum(counted.right)
+
+
+def test_an_arm_has_each_answer_once_as_good_and_once_as_bad_at_most() -> None:
+    counting = Counting(new_name=lambda: "p", now=lambda: 0.0)
+    answers, arms = Answers(), ArmLabels(counting)
+    answers.gave("a", replace(ANSWER, split="legal@1"), 0)
+    answers.gave("b", replace(ANSWER, split="legal@1"), 0)
+    answers.gave("c", ANSWER, 0)
+    for name, feedback in (("a", BAD), ("a", FALSE), ("a", GOOD), ("a", BAD), ("b", GOOD), ("c", BAD)):
+        arms.hear(heard(answers, name, feedback))
+
+    (tally,) = counting.under("u-1").arms
+    assert (tally.split, tally.model, tally.labels, tally.negative) == ("legal@1", "mini", 3, 1)
 
 
 def test_an_answer_that_was_not_judged_is_not_counted_for_calibration() -> None:
