@@ -119,7 +119,7 @@ async def test_labels_count_for_the_arm_whose_model_answered_and_for_no_stand_in
 
     counts = split.counting.known(answered[0].policy.uid)
     assert counts is not None
-    assert [(arm.model, arm.labels, arm.negative) for arm in tally_of(counts).arms] == [("flagship", 3, 2)]
+    assert [(arm.model, arm.labels, arm.negative_labels) for arm in tally_of(counts).arms] == [("flagship", 3, 2)]
 
 
 async def test_after_a_rollback_everybody_is_on_the_old_arm_and_the_decision_says_so(split: Sidecar) -> None:
