@@ -30,8 +30,11 @@ def explain(
     new_id: Callable[[], str],
     now: float,
     headers: Mapping[str, str],
+    negative_feedback: int,
 ) -> completions_pb2.ExplainResponse:
     """Explain a request of an app in this pod, at a moment and with headers by their names in lower case.
+
+    `negative_feedback` is how many answers of its session were labelled as such that would not do.
 
     Raises:
         NotProgrammedError: no policy is for the pod, or the one that is does not compile.
@@ -50,6 +53,7 @@ def explain(
         hindrance=lambda _: "",
         # Nothing was counted either: a share's threshold is where the shipped model has it.
         tuning=Tuned(in_force, Counting(new_name=new_id, now=lambda: now)).by,
+        negative=lambda session: negative_feedback if session else 0,
     )
     return explanation(progress, features)
 

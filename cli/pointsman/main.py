@@ -76,6 +76,9 @@ def explain(
     model: Annotated[str, typer.Option(help="The model that the request names.")] = "",
     user: Annotated[str, typer.Option(help="Who asks.")] = "",
     session: Annotated[str, typer.Option(help="The conversation.")] = "",
+    negative_feedback: Annotated[
+        int, typer.Option(min=0, help="How many answers of the session were labelled as bad or hallucinations.")
+    ] = 0,
     severity: Annotated[str, typer.Option(help="low, medium, high or critical")] = "",
     metadata: Annotated[list[str] | None, typer.Option(metavar="K=V", help="Metadata. May be repeated.")] = None,
     header: Annotated[
@@ -98,6 +101,8 @@ def explain(
     from pointsman.requests import Options, build, headers_of, moment
 
     with _sentences():
+        if negative_feedback and not session:
+            raise UserError("--negative-feedback is what a session was given: name one with --session")
         options = Options(
             prompt=_from_stdin() if prompt == "-" else prompt,
             system=system,
@@ -118,6 +123,7 @@ def explain(
             namespace=namespace,
             labels=_labels(labels),
             headers=headers_of(header or ()),
+            negative_feedback=negative_feedback,
             now=moment(at) if at else time.time(),
             as_json=_is_json(output),
             out=out,

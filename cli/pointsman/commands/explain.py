@@ -24,6 +24,7 @@ def explain(
     namespace: str | None,
     labels: Mapping[str, str],
     headers: Mapping[str, str],
+    negative_feedback: int,
     now: float,
     as_json: bool,
     out: Console,
@@ -36,7 +37,15 @@ def explain(
     world = world_of(good(files, namespace=namespace), secrets=(), generations=Generations(), version=1)
     pod = pod_of(world, namespace=namespace, labels=labels)
     try:
-        answer = explained(request, world=world, pod=pod, new_id=new_decision_id, now=now, headers=headers)
+        answer = explained(
+            request,
+            world=world,
+            pod=pod,
+            new_id=new_decision_id,
+            now=now,
+            headers=headers,
+            negative_feedback=negative_feedback,
+        )
     except CompletionError as error:
         raise Refusal(f"{error.kind.name}: {error}") from error
     if as_json:

@@ -30,7 +30,7 @@ _DAY = 24 * 60
 
 
 def tests(matcher: Matcher) -> Iterator[snapshot.Matcher]:
-    """Those by header, user, domain, tools, response format, language, content, keywords and time, in this order."""
+    """Those by header, user, domain, tools, response format, text, time and feedback, in this order."""
     if matcher.header:
         yield snapshot.Matcher(header=_header(matcher.header))
     if matcher.user:
@@ -46,6 +46,9 @@ def tests(matcher: Matcher) -> Iterator[snapshot.Matcher]:
     yield from _text_tests(matcher)
     if matcher.time:
         yield snapshot.Matcher(time=_time(matcher.time))
+    if matcher.negative_feedback:
+        least = matcher.negative_feedback.at_least
+        yield snapshot.Matcher(negative_feedback=snapshot.NegativeFeedbackMatcher(at_least=least))
 
 
 def _text_tests(matcher: Matcher) -> Iterator[snapshot.Matcher]:

@@ -126,6 +126,12 @@ class TimeMatcher(NarrowingModel):
     time_zone: str
 
 
+class NegativeFeedbackMatcher(NarrowingModel):
+    """What was said of the session's answers."""
+
+    at_least: int
+
+
 class Matcher(NarrowingModel):
     """All of the tests that are set must hold."""
 
@@ -142,6 +148,7 @@ class Matcher(NarrowingModel):
     content: ContentMatcher | None = None
     keywords: KeywordsMatcher | None = None
     time: TimeMatcher | None = None
+    negative_feedback: NegativeFeedbackMatcher | None = None
 
 
 class When(Matcher):

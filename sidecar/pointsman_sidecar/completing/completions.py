@@ -10,6 +10,7 @@ from pointsman_sidecar.completing.attempts import Attempts
 from pointsman_sidecar.completing.deciding import decide, policy_of
 from pointsman_sidecar.completing.escalating import Escalating
 from pointsman_sidecar.completing.failures import malformed, unplannable, untold
+from pointsman_sidecar.completing.feedback import Hearing, Listener
 from pointsman_sidecar.completing.limiting import Limiter
 from pointsman_sidecar.completing.paying import Paying, UntoldError
 from pointsman_sidecar.completing.racing import Gate
@@ -20,6 +21,7 @@ from pointsman_sidecar.completing.tuned import Tuned
 from pointsman_sidecar.contract.decisions import Attempt, Progress, decision
 from pointsman_sidecar.contract.errors import CompletionError, Kind
 from pointsman_sidecar.contract.explanations import explanation
+from pointsman_sidecar.contract.feedbacks import read_feedback, taken
 from pointsman_sidecar.contract.forms import Form
 from pointsman_sidecar.contract.hints import Hints, check_hints
 from pointsman_sidecar.contract.requests import InvalidRequestError
@@ -65,6 +67,7 @@ class Completions:
         self._clock = clock
         self._health = Health()
         self._tuned = Tuned(in_force, counting)
+        self._hearing = Hearing(counting=counting, observer=observer, clock=clock)
         self._limiter = Limiter(clock=clock)
         self._paying = Paying(purse, refused=observer.short_of_quota)
         self._attempts = Attempts(
@@ -119,6 +122,8 @@ class Completions:
                     )
 
                 await self._trying.answer(serving, call, streams=True)
+                # Whoever has read the end may label it at once.
+                self._gave(serving)
                 await sink.finished(decision(serving.progress))
 
     def explain(self, form: Form[Any, Any], *, headers: Headers) -> completions_pb2.ExplainResponse:
@@ -147,6 +152,23 @@ class Completions:
             raise malformed(error) from error
         except UntoldError as error:
             raise untold() from error
+
+    def feedback(self, request: completions_pb2.GiveFeedbackRequest) -> completions_pb2.GiveFeedbackResponse:
+        """Label an answer that was given.
+
+        Raises:
+            CompletionError: it is no label, or there is no such answer.
+        """
+        try:
+            feedback = read_feedback(request)
+        except InvalidRequestError as error:
+            raise malformed(error) from error
+        self._hearing.hear(request.decision_id, feedback)
+        return taken(feedback)
+
+    def listen(self, listener: Listener) -> None:
+        """Have `listener` told of all feedback that is new."""
+        self._hearing.listen(listener)
 
     def models(self) -> tuple[Model, ...]:
         """The models of the policy in force.
@@ -206,6 +228,11 @@ class Completions:
                 ) from error
             finally:
                 self._tuned.ended(progress, out_of_time=hurried and serving.total.expired())
+                # A stream that broke off, or was broken off, was seen as well.
+                self._gave(serving)
+
+    def _gave(self, serving: Serving[Any, Any]) -> None:
+        self._hearing.gave(serving.progress, serving.features.session)
 
     def _decided(self, form: Form[Any, Any], headers: Headers, *, explains: bool = False) -> tuple[Progress, Features]:
         return decide(
@@ -217,6 +244,7 @@ class Completions:
             paces=self._paces,
             hindrance=self._paying.limit_hindrance,
             tuning=self._tuned.by,
+            negative=self._hearing.negative,
             explains=explains,
         )
 

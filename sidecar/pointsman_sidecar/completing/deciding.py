@@ -29,13 +29,14 @@ def decide(
     paces: Callable[[Policy], Mapping[str, float]],
     hindrance: Callable[[Policy], str],
     tuning: Callable[[Policy], Tuning],
+    negative: Callable[[str], int],
     explains: bool = False,
 ) -> tuple[Progress, Features]:
     """Check the request, measure it, and plan it under the policy in force and with the models that are well.
 
     `hindrance` says why budgets leave no room for the stronger model, in a sentence's end; it is asked where a complex
-    request would go there. `tuning` says what the policy is tuned by. Who `explains` is told how complex a request is
-    that a route decides, too.
+    request would go there. `tuning` says what the policy is tuned by, `negative` how many answers of a session were
+    labelled as such that would not do. Who `explains` is told how complex a request is that a route decides, too.
 
     Raises:
         CompletionError: it is malformed, no policy is in force, or the policy has no model for it.
@@ -44,6 +45,8 @@ def decide(
         features = form.measure()
     except InvalidRequestError as error:
         raise malformed(error) from error
+    if count := negative(features.session):
+        features = replace(features, negative_feedback=count)
     policy = policy_of(in_force)
     request_id = new_id()
     try:

@@ -11,6 +11,8 @@ class Kind(Enum):
 
     # Send something else.
     INVALID_ARGUMENT = auto()
+    # Name another: there is none such, or no longer.
+    NOT_FOUND = auto()
     # Have the policy changed.
     FAILED_PRECONDITION = auto()
     # Try again later, and less often.

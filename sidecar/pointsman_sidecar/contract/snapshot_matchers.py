@@ -18,6 +18,7 @@ from pointsman_sidecar.routing.matchers import (
     Kind,
     KindIn,
     LanguageIn,
+    NegativeFeedback,
     Presence,
     Shape,
     ShapeIn,
@@ -136,6 +137,13 @@ def _time(where: str, matcher: snapshot_pb2.Matcher) -> Inquiry:
     )
 
 
+def _negative_feedback(where: str, matcher: snapshot_pb2.Matcher) -> Inquiry:
+    least = matcher.negative_feedback.at_least
+    if least < 1:
+        raise SnapshotRejectedError(f"{where} asks for {least} negative labels, which is not above 0")
+    return NegativeFeedback(at_least=least)
+
+
 def _has_user(facts: Facts) -> bool:
     return bool(facts.features.user)
 
@@ -166,5 +174,6 @@ _READ = {
     "content": lambda where, matcher: KindIn(kinds=known(where, getattr(matcher.content, "in"), _KINDS)),
     "keywords": _keywords,
     "time": _time,
+    "negative_feedback": _negative_feedback,
     "expression": lambda where, matcher: expression(matcher.expression, where=where),
 }

@@ -60,6 +60,11 @@ class _Servicer:
                     request_deserializer=completions_pb2.GetUsageRequest.FromString,
                     response_serializer=_serialized,
                 ),
+                "GiveFeedback": grpc.unary_unary_rpc_method_handler(
+                    self.give_feedback,
+                    request_deserializer=completions_pb2.GiveFeedbackRequest.FromString,
+                    response_serializer=_serialized,
+                ),
             },
         )
 
@@ -104,6 +109,17 @@ class _Servicer:
         try:
             with known_errors(self._log):
                 return await self._completions.usage(Hints(user=request.user))
+        except CompletionError as error:
+            await _abort(context, error)
+            raise
+
+    async def give_feedback(
+        self, request: completions_pb2.GiveFeedbackRequest, context: _Context
+    ) -> completions_pb2.GiveFeedbackResponse:
+        """GiveFeedback."""
+        try:
+            with known_errors(self._log):
+                return self._completions.feedback(request)
         except CompletionError as error:
             await _abort(context, error)
             raise

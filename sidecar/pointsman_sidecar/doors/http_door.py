@@ -12,6 +12,7 @@ from pointsman_sidecar.completing.completions import Completions
 from pointsman_sidecar.contract import json
 from pointsman_sidecar.doors.bodies import when_read
 from pointsman_sidecar.doors.http_completions import HttpCompletions
+from pointsman_sidecar.doors.http_feedback import HttpFeedback
 from pointsman_sidecar.doors.http_models import HttpModels
 from pointsman_sidecar.doors.http_protocol import HttpRunner
 from pointsman_sidecar.doors.http_usage import HttpUsage
@@ -45,6 +46,7 @@ async def http_door(
             web.get("/v1/models", models.listed),
             web.get("/v1/models/{id:.+}", models.shown),
             web.get("/v1/pointsman/usage", HttpUsage(completions).shown),
+            web.post("/v1/pointsman/feedback", HttpFeedback(completions, log=log).given, expect_handler=when_read),
         ]
     )
     # Cancelled with the caller's connection, so that the call to the provider ends too.
@@ -96,7 +98,8 @@ def _sentence(request: web.Request, error: web.HTTPException) -> str:
     match error.status:
         case 404:
             served = (
-                "POST /v1/chat/completions, /v1/responses and /v1/embeddings, GET /v1/models and /v1/pointsman/usage"
+                "POST /v1/chat/completions, /v1/responses, /v1/embeddings and /v1/pointsman/feedback, "
+                "GET /v1/models and /v1/pointsman/usage"
             )
             hint = "" if request.path.startswith("/v1/") else "; the base URL ends with /v1"
             return f"{request.method} {request.path[:200]} is nothing that this door serves: there are {served}{hint}"

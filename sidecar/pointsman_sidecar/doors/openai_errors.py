@@ -29,6 +29,7 @@ BY_REASON: Mapping[str, Status] = {
     "MALFORMED_REQUEST": Status(400, _INVALID, "invalid_request"),
     "REQUEST_TOO_LARGE": Status(413, _INVALID, "request_too_large"),
     "UNKNOWN_MODEL": Status(404, _INVALID, "model_not_found"),
+    "UNKNOWN_DECISION": Status(404, _INVALID, "decision_not_found"),
     "MODEL_REQUIRED": Status(400, _INVALID, "model_required"),
     "PINNING_NOT_ALLOWED": Status(403, _INVALID, "pinning_not_allowed"),
     "REFUSED_BY_PROVIDER": Status(400, _INVALID, "refused_by_provider"),
@@ -50,6 +51,7 @@ BY_REASON: Mapping[str, Status] = {
 # For a reason that the table does not know.
 BY_KIND: Mapping[Kind, Status] = {
     Kind.INVALID_ARGUMENT: Status(400, _INVALID, "invalid_request"),
+    Kind.NOT_FOUND: Status(404, _INVALID, "not_found"),
     Kind.FAILED_PRECONDITION: Status(503, _SERVER, "failed_precondition", retry=False),
     Kind.RESOURCE_EXHAUSTED: Status(429, "requests", "resource_exhausted"),
     Kind.UNAVAILABLE: Status(503, _SERVER, "unavailable"),
@@ -58,7 +60,12 @@ BY_KIND: Mapping[Kind, Status] = {
 }
 # A budget that begins anew within so many seconds is worth a client's own wait.
 _SOON = 5.0
-_PARAMS = {"UNKNOWN_MODEL": "model", "MODEL_REQUIRED": "model", "PINNING_NOT_ALLOWED": "model"}
+_PARAMS = {
+    "UNKNOWN_MODEL": "model",
+    "MODEL_REQUIRED": "model",
+    "PINNING_NOT_ALLOWED": "model",
+    "UNKNOWN_DECISION": "decision_id",
+}
 
 
 def status_of(kind: Kind, reason: str) -> Status:

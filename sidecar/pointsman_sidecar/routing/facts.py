@@ -163,5 +163,6 @@ _VALUES: Mapping[str, Callable[[Facts], Any]] = {
     "language": lambda facts: facts.language,
     "content": lambda facts: sorted(str(each) for each in facts.kinds),
     "text": _text,
+    "negativeFeedback": lambda facts: facts.features.negative_feedback,
 }
 VARIABLES = frozenset(_VALUES)

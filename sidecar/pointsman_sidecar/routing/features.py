@@ -17,7 +17,8 @@ class Features:
     `model` is the model that the request names, empty where it leaves the choice to the policy. A name `is_wish` where
     the app may know nothing of policies: one that may not pin is passed over. `max_output_tokens` is what it asks for,
     None where it says nothing, for each of its `answers`. Sizes are in bytes and tokens; the tokens are an estimate,
-    and of a request that `is_cut` the bytes are those that came before it was.
+    and of a request that `is_cut` the bytes are those that came before it was. `negative_feedback` is how many
+    answers of its session were labelled as such that would not do.
     """
 
     request_bytes: int
@@ -33,6 +34,7 @@ class Features:
     session: str = ""
     severity: Severity | None = None
     priority: Priority | None = None
+    negative_feedback: int = 0
     metadata: Mapping[str, str] = field(default_factory=dict)
     shape: Shape = Shape.TEXT
     content: Content = field(default=EMPTY, repr=False, compare=False)

@@ -245,6 +245,22 @@ class TimeOfDay(Inquiry):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class NegativeFeedback(Inquiry):
+    """Matches requests of sessions in which so many answers, or more, were labelled as such that would not do."""
+
+    at_least: int
+
+    def holds(self, facts: "Facts") -> bool:
+        """See `Inquiry`."""
+        return facts.features.negative_feedback >= self.at_least
+
+    def described(self, facts: "Facts", *, holds: bool) -> str:  # noqa: ARG002 - the count says which
+        """See `Inquiry`."""
+        labels = "negative label" if self.at_least == 1 else "negative labels"
+        return f"at least {self.at_least} {labels} in the session ({facts.features.negative_feedback} known)"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Expression(Inquiry):
     """Matches where an expression is true. `names` are the fields of the request that it may read."""
 

@@ -110,6 +110,18 @@ class Metrics:
             ["policy", "priority"],
             registry=self.registry,
         )
+        self.feedback = Counter(
+            "pointsman_feedback",
+            "Labels that answers were given, by what they say.",
+            ["policy", "route", "model", "label"],
+            registry=self.registry,
+        )
+        self.feedback_withdrawn = Counter(
+            "pointsman_feedback_withdrawn",
+            "Labels in whose place the same answers were given others.",
+            ["policy", "route", "model", "label"],
+            registry=self.registry,
+        )
         self.tokens = Counter(
             "pointsman_tokens",
             "Tokens as the providers counted them. Cached input is part of input, reasoning part of output.",

@@ -21,6 +21,7 @@ from pointsman_sidecar.telemetry import conventions
 from pointsman_sidecar.telemetry.arrivals import Arrival
 from pointsman_sidecar.telemetry.metrics import Metrics
 from pointsman_sidecar.telemetry.spans import Span, Spans, Value
+from pointsman_sidecar.tuning.feedback import Heard
 
 if TYPE_CHECKING:
     from prometheus_client import Counter, Gauge, Histogram
@@ -200,6 +201,7 @@ class Observer:
     ) -> None:
         self._spans = spans
         self._in_flight = metrics.in_flight
+        self._feedback, self._withdrawn = metrics.feedback, metrics.feedback_withdrawn
         self._short = metrics.quota_refusals
         self._series = _Series(metrics)
         self._log = log
@@ -208,6 +210,27 @@ class Observer:
     def short_of_quota(self, quota: str, cause: str) -> None:
         """A budget had nothing left for a call."""
         self._short.labels(quota, cause).inc()
+
+    def feedback(self, decision_id: str, heard: Heard) -> None:
+        """An answer was labelled, for the first time or anew."""
+        given, said, before = heard.given, heard.feedback, heard.before
+        of = (given.policy, given.route, given.model)
+        if before is None or before.label is not said.label:
+            self._feedback.labels(*of, said.label.name.lower()).inc()
+            if before is not None:
+                self._withdrawn.labels(*of, before.label.name.lower()).inc()
+        more: dict[str, Any] = {} if said.score is None else {"score": said.score}
+        if before is not None:
+            more["before"] = before.label.name.lower()
+        self._log.info(
+            "feedback",
+            decision_id=decision_id,
+            policy=given.policy,
+            route=given.route,
+            model=given.model,
+            label=said.label.name.lower(),
+            **more,
+        )
 
     @contextmanager
     def completion(self, arrival: Arrival) -> Iterator[Observation]:

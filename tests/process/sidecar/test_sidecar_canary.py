@@ -102,6 +102,26 @@ async def test_a_failure_counts_for_the_arm_although_a_fallback_answered(stub: S
     assert counted(split) == {"flagship": (3, 3)}
 
 
+async def test_labels_count_for_the_arm_whose_model_answered_and_for_no_stand_in(
+    stub: StubProvider, split: Sidecar
+) -> None:
+    tell(split, 0, 100)
+    answered = [*(await drawn(split, "ada", "ben")).values()]
+    stub.set_faults(Fault(model=NEXT, status=500))
+    answered += (await drawn(split, "cyd")).values()
+    for decision in answered:
+        await split.app.GiveFeedback(
+            completions_pb2.GiveFeedbackRequest(
+                decision_id=decision.id, label=completions_pb2.FEEDBACK_LABEL_HALLUCINATION
+            )
+        )
+    await split.app.GiveFeedback(completions_pb2.GiveFeedbackRequest(decision_id=answered[0].id, score=1.0))
+
+    counts = split.counting.known(answered[0].policy.uid)
+    assert counts is not None
+    assert [(arm.model, arm.labels, arm.negative_labels) for arm in tally_of(counts).arms] == [("flagship", 3, 2)]
+
+
 async def test_after_a_rollback_everybody_is_on_the_old_arm_and_the_decision_says_so(split: Sidecar) -> None:
     tell(split, 100, 0, rolled_back="flagship")
 

@@ -50,7 +50,7 @@ async def test_a_client_without_a_proto_can_list_and_call_the_service(sidecar: S
     services, methods, whole, events = await asyncio.to_thread(_explore, sidecar.address)
 
     assert services == ["grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection", SERVICE]
-    assert methods == ["Complete", "CompleteStream", "Explain", "GetUsage"]
+    assert methods == ["Complete", "CompleteStream", "Explain", "GetUsage", "GiveFeedback"]
     assert whole["choices"][0]["message"]["content"][0]["text"].startswith("[gpt-4o] ")
     assert whole["decision"]["reason"] == "REASON_ROUTE"
     assert [list(event) for event in (events[0], events[-1])] == [["started"], ["finished"]]

@@ -75,6 +75,17 @@ def test_hints_decide(options: list[str], model: str, route: str, file: Path, in
     assert (decision["model"], decision.get("route", "")) == (model, route)
 
 
+def test_labels_of_a_session_decide_and_need_a_session(tmp_path: Path, invoke: Invoke) -> None:
+    routes = [{"name": "unhappy", "when": {"negativeFeedback": {"atLeast": 2}}, "model": "flagship"}]
+    file = lay(tmp_path / "all.yaml", provider(), policy(routes=routes))
+
+    decided = explained(invoke, "-f", file, "Hello?", "--session", "s-1", "--negative-feedback", "2")
+    ended = invoke("explain", "-f", file, "Hello?", "--negative-feedback", "2")
+
+    assert decided["decision"]["route"] == "unhappy"
+    assert (ended.code, "name one with --session" in ended.err) == (2, True)
+
+
 def test_a_picture_goes_to_who_can_see_and_the_others_are_skipped(tmp_path: Path, invoke: Invoke) -> None:
     picture = tmp_path / "bars.png"
     picture.write_bytes(b"\x89PNG")

@@ -73,6 +73,7 @@ MATCHERS = st.sampled_from(
         {"content": {"in": ["Maths"]}},
         {"keywords": {"in": ["refund", "返金"]}},
         {"time": {"days": ["Monday"], "from": "09:00", "to": "17:00", "timeZone": "Asia/Tokyo"}},
+        {"negativeFeedback": {"atLeast": 1}},
     ]
 )
 EXPRESSIONS = st.sampled_from(
@@ -83,6 +84,7 @@ EXPRESSIONS = st.sampled_from(
         "request.headers['x-tier'] == 'gold'",
         "request.text.contains('refund') || 'Code' in request.content",
         "request.estimatedInputTokens > 100 && request.responseFormat == 'Text'",
+        "request.negativeFeedback == 0",
     ]
 )
 CONDITIONS = st.one_of(
@@ -204,6 +206,7 @@ def test_what_is_explained_is_what_is_done_whatever_the_door(spec: Json, said: J
         new_id=lambda: "d-1",
         now=NOW,
         headers=headers,
+        negative_feedback=0,
     )
 
     assert decision.attempts
@@ -244,6 +247,7 @@ def planned(
         paces=lambda _: paces,
         hindrance=lambda _: hindrance,
         tuning=tuned.by,
+        negative=lambda _: 0,
     )
     return explanation(progress, features)
 

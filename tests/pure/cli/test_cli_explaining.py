@@ -41,7 +41,13 @@ def explained(
 ) -> completions_pb2.ExplainResponse:
     pod = Pod(namespace=in_namespace, name="standalone", labels=labels)
     return explain(
-        request, world=world(*(resources or (HEARING, POLICY))), pod=pod, new_id=lambda: "d-1", now=0.0, headers={}
+        request,
+        world=world(*(resources or (HEARING, POLICY))),
+        pod=pod,
+        new_id=lambda: "d-1",
+        now=0.0,
+        headers={},
+        negative_feedback=0,
     )
 
 
@@ -144,7 +150,15 @@ def test_the_generation_of_the_policy_is_in_the_decision() -> None:
     world(provider(), policy(), generations=generations)
     changed = world(provider(), policy(defaultModel="flagship"), generations=generations, version=2)
     pod = Pod(namespace="shop", name="standalone", labels={})
-    answer = explain(completions.ask(), world=changed, pod=pod, new_id=lambda: "d-1", now=0.0, headers={})
+    answer = explain(
+        completions.ask(),
+        world=changed,
+        pod=pod,
+        new_id=lambda: "d-1",
+        now=0.0,
+        headers={},
+        negative_feedback=0,
+    )
     assert (answer.decision.id, answer.decision.policy.generation) == ("d-1", 2)
 
 

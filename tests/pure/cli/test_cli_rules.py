@@ -22,6 +22,7 @@ def answered(
     header: str = "",
     at: str = "2026-03-02T12:00",
     risk: Json | None = None,
+    negative: int = 0,
     **said: Any,
 ) -> completions_pb2.ExplainResponse:
     spec: Json = {"routes": [{"name": "r", "when": when, "model": "flagship"}]}
@@ -34,6 +35,7 @@ def answered(
         new_id=lambda: "d-1",
         now=moment(at),
         headers=headers_of([header] if header else []),
+        negative_feedback=negative,
     )
 
 
@@ -44,6 +46,8 @@ REFUND = {"keywords": {"in": ["refund", "power of attorn*", "C++", "返金"]}}
 LAW = {"domain": {"in": ["Legal", "Medical"]}}
 CODE, MATHS = {"content": {"in": ["Code"]}}, {"content": {"in": ["Maths"]}}
 GERMAN = {"language": {"in": ["de", "fr"]}}
+UNHAPPY = {"negativeFeedback": {"atLeast": 2}}
+UNHAPPY_AT_ONCE = {"any": [{"negativeFeedback": {"atLeast": 1}}]}
 TOPIC = {"expression": "request.metadata['topic'] == 'legal'"}
 
 
@@ -63,6 +67,26 @@ TOPIC = {"expression": "request.metadata['topic'] == 'legal'"}
         ({"user": {"equals": "ann"}}, {"user": "bob"}, False, "not user ann"),
         ({"user": {"exists": False}}, {}, True, "user absent"),
         ({"tools": {"exists": True}}, {"tools": ["search"]}, True, "tools given"),
+        (
+            UNHAPPY,
+            {"session": "s", "negative": 3},
+            True,
+            "at least 2 negative labels in the session (3 known)",
+        ),
+        (UNHAPPY, {"session": "s", "negative": 1}, False, "not at least 2 negative labels in the session (1 known)"),
+        (UNHAPPY, {"negative": 3}, False, "not at least 2 negative labels in the session (0 known)"),
+        (
+            UNHAPPY_AT_ONCE,
+            {"session": "s", "negative": 1},
+            True,
+            "at least 1 negative label in the session (1 known)",
+        ),
+        (
+            {"expression": "request.negativeFeedback > 1"},
+            {"session": "s", "negative": 2},
+            True,
+            "request.negativeFeedback > 1",
+        ),
         ({"tools": {"exists": True}}, {}, False, "not tools given"),
         ({"tools": {"in": ["buy", "search"]}}, {"tools": ["look", "search"]}, True, "tool search"),
         ({"tools": {"in": ["buy"]}}, {"tools": ["look"]}, False, "not tool buy"),
@@ -229,6 +253,7 @@ def test_routes_after_the_one_that_matched_are_told_as_untried() -> None:
         new_id=lambda: "d-1",
         now=0.0,
         headers={},
+        negative_feedback=0,
     )
 
     assert [trial.route for trial in found.routes] == ["a"]

@@ -108,6 +108,15 @@ def test_a_condition_keeps_what_stands_beside_any_all_and_not() -> None:
     assert [each.WhichOneof("matcher") for each in both.all_of.matchers] == ["severity", "modality"]
 
 
+def test_negative_feedback_is_a_test_like_others() -> None:
+    when = {"negativeFeedback": {"atLeast": 2}, "not": [{"negativeFeedback": {"atLeast": 9}}]}
+
+    condition = compiled(policy(routes=[route(when=when)])).snapshot.routes[0].when
+
+    (least,), (excluded,) = condition.all, condition.none
+    assert (least.negative_feedback.at_least, excluded.negative_feedback.at_least) == (2, 9)
+
+
 def test_an_open_end_of_a_size_stays_open() -> None:
     when = {"estimatedInputTokens": {"atLeast": 10}}
 

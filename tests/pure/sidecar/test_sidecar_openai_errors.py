@@ -13,6 +13,7 @@ EXPECTED: dict[str, tuple[Kind, int, type[openai.APIStatusError]]] = {
     "MALFORMED_REQUEST": (Kind.INVALID_ARGUMENT, 400, openai.BadRequestError),
     "REQUEST_TOO_LARGE": (Kind.INVALID_ARGUMENT, 413, openai.APIStatusError),
     "UNKNOWN_MODEL": (Kind.INVALID_ARGUMENT, 404, openai.NotFoundError),
+    "UNKNOWN_DECISION": (Kind.NOT_FOUND, 404, openai.NotFoundError),
     "MODEL_REQUIRED": (Kind.INVALID_ARGUMENT, 400, openai.BadRequestError),
     "PINNING_NOT_ALLOWED": (Kind.INVALID_ARGUMENT, 403, openai.PermissionDeniedError),
     "REFUSED_BY_PROVIDER": (Kind.INVALID_ARGUMENT, 400, openai.BadRequestError),

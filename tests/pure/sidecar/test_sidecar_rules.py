@@ -52,6 +52,10 @@ def in_(*values: Any) -> dict[str, Any]:
             Matcher(time=snapshot_pb2.TimeMatcher(to_minute=5, time_zone="Mars/Olympus")),
             "route r names the time zone 'Mars/Olympus', which this sidecar does not know",
         ),
+        (
+            Matcher(negative_feedback=snapshot_pb2.NegativeFeedbackMatcher()),
+            "route r asks for 0 negative labels, which is not above 0",
+        ),
         (Matcher(time=snapshot_pb2.TimeMatcher(days=[8], time_zone="UTC")), "route r holds a time that there is not"),
         (
             Matcher(expression="request.usr == 'a'"),
