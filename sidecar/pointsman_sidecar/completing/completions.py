@@ -147,7 +147,7 @@ class Completions:
         """
         try:
             check_hints(hints)
-            return standing(await self._paying.levels(hints.user))
+            return standing(await self._paying.standings(hints.user))
         except InvalidRequestError as error:
             raise malformed(error) from error
         except UntoldError as error:

@@ -9,11 +9,10 @@ from pointsman_sidecar.completing.tariffs import Counted, Tariff, counts, daily_
 from pointsman_sidecar.contract.decisions import Attempt, Progress
 from pointsman_sidecar.providers.outcomes import Outcome
 from pointsman_sidecar.quota.budgets import Budget, WhenExhausted
-from pointsman_sidecar.quota.degrading import Degradation, Level, degradation, tightest
+from pointsman_sidecar.quota.degrading import Degradation, Level, Standing, degradation, tightest
 from pointsman_sidecar.quota.outcomes import Cause, Charge, Reservation, Shortage
 from pointsman_sidecar.routing.capability import most_output
 from pointsman_sidecar.routing.costs import Usage
-from pointsman_sidecar.routing.escalation import ESCALATED
 from pointsman_sidecar.routing.features import Features
 from pointsman_sidecar.routing.plan import PlanError, default_only
 from pointsman_sidecar.routing.policy import Feature, Model, Policy
@@ -54,7 +53,7 @@ class Payment:
 
     def tightest(self) -> Level | None:
         """The tightest of the budgets that it was charged to, as they are now."""
-        return tightest(self._purse.levels_of(self._charges, self.reservation))
+        return self._purse.tightest(self._charges, self.reservation)
 
 
 class Paying:
@@ -81,31 +80,20 @@ class Paying:
             tariff = self._in_force(serving.progress.policy)
             if tariff.of_users:
                 serving.subject = purse.subject_of(serving.features.user)
-            if tariff.has_steps:
-                serving.reached = self.degrade(serving.progress, serving.features, serving.subject)
+            if tariff.with_steps and purse.reaches_a_step(tariff.with_steps, serving.subject):
+                serving.reached = _degraded(purse, tariff, serving.progress, serving.features, serving.subject)
 
-    def degrade(self, progress: Progress, features: Features, subject: str | None = None) -> Degradation | None:
-        """Take the steps that budgets have reached into the plan, unless it is protected; None where there are none.
+    def degrade(self, progress: Progress, features: Features) -> None:
+        """Take the steps that budgets have reached into a plan that is not begun, as `begin` would.
 
         Raises:
             PlanError: only the default model may be used, and it cannot serve the request.
         """
-        if progress.plan.protected:
-            return None
-        purse, tariff = self._purse, self._in_force(progress.policy)
-        stepped = tariff.stepped(progress.plan.steps)
-        if purse is None or not stepped:
-            return None
-        if subject is None:
+        purse = self._purse
+        if purse is not None:
+            tariff = self._in_force(progress.policy)
             subject = purse.subject_of(features.user) if tariff.of_users else ""
-        levels = _levels(purse, stepped, subject)
-        if not _any_reached(levels):
-            return None
-        now = degradation(levels)
-        if now.default_model_only and Feature.EMBEDDINGS not in features.needs:
-            why = f"{_names(now.budgets)} is so far spent that only the default model is used"
-            progress.plan = default_only(progress.policy, features, progress.plan, why=why)
-        return now
+            _degraded(purse, tariff, progress, features, subject)
 
     async def reserve(self, serving: Serving[Any, Any], attempt: Attempt) -> Payment | None:
         """Reserve the most that a call can take; None where no budget counts it.
@@ -119,15 +107,15 @@ class Paying:
         if purse is None or not purse.budgets:
             return None
         tariff = self._in_force(progress.policy)
-        escalates = attempt.step.reason in ESCALATED
-        counted = (tariff.escalated if escalates else tariff.counted)[model.name]
+        counted = tariff.of(attempt.step)
         if not counted:
             progress.quota = None
             return None
         reached = serving.reached
-        shortest = None if reached is None else reached.max_output_tokens
-        if reached is not None and shortest is not None and (attempt.cap is None or shortest < attempt.cap):
-            attempt.cap, attempt.capped_by = shortest, _names(reached.budgets)
+        if reached is not None:
+            shortest = reached.max_output_tokens
+            if shortest is not None and (attempt.cap is None or shortest < attempt.cap):
+                attempt.cap, attempt.capped_by = shortest, _names(reached.budgets)
         subject, input_tokens = serving.subject, serving.features.estimated_input_tokens
         output_tokens = most_output(model, serving.features, policy_cap=attempt.cap)
         charges = [
@@ -170,6 +158,8 @@ class Paying:
             usage = _NOTHING
         if usage is None:
             purse.settle_at_bound(payment.reservation)
+        elif len(payment.counted) == 1:
+            purse.settle(payment.reservation, (payment.counted[0].meter.amount(usage),))
         else:
             purse.settle(payment.reservation, [meter.amount(usage) for _, meter in payment.counted])
 
@@ -223,7 +213,7 @@ class Paying:
         serving.reached = reached if reached.budgets else None
         return ""
 
-    async def levels(self, user: str) -> list[Level]:
+    async def standings(self, user: str) -> list[Standing]:
         """How each budget stands that binds this sidecar; those that each user has, for this one.
 
         Raises:
@@ -235,7 +225,11 @@ class Paying:
         if not await purse.knows():
             raise UntoldError
         subject = purse.subject_of(user)
-        return _levels(purse, (budget for budget in purse.budgets if not budget.is_rate_limit), subject)
+        return purse.standings(
+            (budget, subject if budget.subject is None else budget.subject)
+            for budget in purse.budgets
+            if not budget.is_rate_limit
+        )
 
     def now(self) -> float:
         """Seconds since 1970, as the sidecar has it."""
@@ -260,13 +254,24 @@ def _levels(purse: Purse, budgets: Iterable[Budget], subject: str) -> list[Level
     return purse.levels([(each, subject if each.subject is None else each.subject) for each in budgets])
 
 
-def _any_reached(levels: Iterable[Level]) -> bool:
-    """Whether a step of any of these budgets holds."""
-    for level in levels:
-        first = level.budget.first_percent
-        if first is not None and level.reaches(first):
-            return True
-    return False
+def _degraded(
+    purse: Purse, tariff: Tariff, progress: Progress, features: Features, subject: str
+) -> Degradation | None:
+    """Take the steps that budgets have reached into the plan, unless it is protected; None where there are none.
+
+    Raises:
+        PlanError: only the default model may be used, and it cannot serve the request.
+    """
+    if progress.plan.protected:
+        return None
+    stepped = tariff.stepped(progress.plan.steps)
+    if not purse.reaches_a_step(stepped, subject):
+        return None
+    now = degradation(_levels(purse, stepped, subject))
+    if now.default_model_only and Feature.EMBEDDINGS not in features.needs:
+        why = f"{_names(now.budgets)} is so far spent that only the default model is used"
+        progress.plan = default_only(progress.policy, features, progress.plan, why=why)
+    return now
 
 
 def short_of(shortage: Shortage) -> str:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from pointsman_sidecar.quota.budgets import Budget, Unit
 from pointsman_sidecar.quota.measuring import Meter, meter
+from pointsman_sidecar.routing.escalation import ESCALATED
 from pointsman_sidecar.routing.plan import Step
 from pointsman_sidecar.routing.policy import Model, Policy
 
@@ -23,7 +24,7 @@ class Tariff:
         counted: by the model's name, the budgets that count calls to it.
         escalated: the same for calls of an escalation, which may have a limit of their own.
         of_users: whether one of the budgets is each user's own.
-        has_steps: whether one of them has steps.
+        with_steps: those that have steps.
     """
 
     def __init__(self, policy: Policy, budgets: Sequence[Budget]) -> None:
@@ -31,22 +32,25 @@ class Tariff:
         self.budgets = budgets
         self.of_users = any(budget.subject is None for budget in budgets)
         self.counted = _counted(policy, budgets, limit=None)
-        self.escalated = _counted(policy, budgets, limit=daily_limit_of(policy))
+        self.escalated = self.counted
+        if any(budget.escalations_only for budget in budgets):
+            self.escalated = _counted(policy, budgets, limit=daily_limit_of(policy))
         self._stepped = {
             name: tuple(each.budget for each in counted if each.budget.steps) for name, counted in self.counted.items()
         }
-        self._all_stepped = tuple(budget for budget in budgets if budget.steps)
-        self.has_steps = bool(self._all_stepped)
+        self.with_steps = tuple(budget for budget in budgets if budget.steps)
+
+    def of(self, step: Step) -> tuple[Counted, ...]:
+        """The budgets that count a call."""
+        own = self.counted
+        if own is not self.escalated and step.reason in ESCALATED:
+            own = self.escalated
+        return own[step.model.name]
 
     def stepped(self, steps: Sequence[Step]) -> tuple[Budget, ...]:
         """The budgets with steps that count one of the planned models."""
-        if not self._all_stepped:
-            return ()
-        first = self._stepped[steps[0].model.name]
-        if len(first) == len(self._all_stepped):
-            return first
         found = {budget.name for step in steps for budget in self._stepped[step.model.name]}
-        return tuple(budget for budget in self._all_stepped if budget.name in found)
+        return tuple(budget for budget in self.with_steps if budget.name in found)
 
 
 def _counted(policy: Policy, budgets: Sequence[Budget], *, limit: str | None) -> dict[str, tuple[Counted, ...]]:

@@ -9,7 +9,7 @@ from functools import reduce
 from google.protobuf.duration_pb2 import Duration
 
 from pointsman_api.v1 import decision_pb2, types_pb2
-from pointsman_sidecar.contract.usages import quota_level
+from pointsman_sidecar.contract.usages import write_level
 from pointsman_sidecar.providers.outcomes import Outcome
 from pointsman_sidecar.quota.degrading import Level
 from pointsman_sidecar.routing.costs import Usage, cost, total
@@ -172,7 +172,7 @@ def decision(progress: Progress) -> decision_pb2.Decision:
     step = progress.answering or progress.plan.steps[0]
     answered = progress.answering is not None
     usage = progress.all_usage()
-    return decision_pb2.Decision(
+    said = decision_pb2.Decision(
         id=progress.id,
         policy=decision_pb2.PolicyRef(
             namespace=progress.policy.namespace,
@@ -196,12 +196,15 @@ def decision(progress: Progress) -> decision_pb2.Decision:
             decision_pb2.PassedOver(model=each.model, message=each.message)
             for each in (*progress.plan.skipped, *progress.passed_over)
         ],
-        quota=quota_level(level) if progress.quota is not None and (level := progress.quota()) is not None else None,
         risk=_risk(progress.plan.risk) if progress.plan.risk else None,
         complexity=_complexity(progress.complexity) if progress.complexity is not None else None,
         escalation=_escalation(progress.escalated) if progress.escalated is not None else None,
         arm=_arm(progress.plan.arm) if progress.plan.arm is not None else None,
     )
+    level = None if progress.quota is None else progress.quota()
+    if level is not None:
+        write_level(level, said.quota)
+    return said
 
 
 def _arm(arm: Drawn) -> decision_pb2.SplitArm:

@@ -2,34 +2,27 @@
 
 from collections.abc import Iterable
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
 from pointsman_api.v1 import completions_pb2, decision_pb2
-from pointsman_sidecar.quota.degrading import Level
+from pointsman_sidecar.quota.degrading import Level, Standing
 
 
-def quota_level(level: Level) -> decision_pb2.QuotaLevel:
-    """What is used of a budget."""
-    return decision_pb2.QuotaLevel(
-        quota=level.budget.shown,
-        unit=level.budget.account_unit,
-        used=level.used,
-        limit=level.limit,
-        resets_at=None if level.resets_at is None else Timestamp(seconds=level.resets_at),
-    )
+def write_level(level: Level, into: decision_pb2.QuotaLevel) -> None:
+    """Say what is used of a budget. In place: a message that goes into another is encoded and read again."""
+    budget, used, limit, resets_at = level
+    into.quota = budget.shown
+    into.unit = budget.account_unit
+    into.used = used
+    into.limit = limit
+    if resets_at is not None:
+        into.resets_at.seconds = resets_at
 
 
-def standing(levels: Iterable[Level]) -> completions_pb2.GetUsageResponse:
+def standing(standings: Iterable[Standing]) -> completions_pb2.GetUsageResponse:
     """How each budget stands, in the order in which people look for them."""
-    return completions_pb2.GetUsageResponse(
-        quotas=[
-            completions_pb2.QuotaUsage(
-                level=quota_level(level),
-                held=level.held,
-                left=level.left,
-                reached_percent=level.reached_percent,
-                told=level.told,
-            )
-            for level in sorted(levels, key=lambda level: level.budget.shown)
-        ]
-    )
+    response = completions_pb2.GetUsageResponse()
+    for each in sorted(standings, key=lambda each: each.level.budget.shown):
+        usage = response.quotas.add(
+            held=each.held, left=each.left, reached_percent=each.level.reached_percent, told=each.told
+        )
+        write_level(each.level, usage.level)
+    return response

@@ -124,15 +124,20 @@ class Pot:
     @property
     def known_used(self) -> int:
         """What is known to have been spent: by all when the ledger last spoke, by this sidecar up to now."""
-        block = self.block
-        if block is None or block.used <= self.own:
-            return self.used
-        return self.used + block.used - self.own
+        return known_used(self)
 
     @property
     def known_held(self) -> int:
         """What is known to be held and not spent: what this sidecar has spent since then is held no more."""
         return max(0, self.held - (self.known_used - self.used))
+
+
+def known_used(pot: Pot) -> int:
+    """What is known to have been spent of a pot's account. Each request asks, and a property takes twice as long."""
+    block = pot.block
+    if block is None or block.used <= pot.own:
+        return pot.used
+    return pot.used + block.used - pot.own
 
 
 class Tab:

@@ -1,8 +1,7 @@
 """Budgets as the operator tells them: frozen values."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
-from functools import cached_property
 
 
 class Unit(Enum):
@@ -56,6 +55,9 @@ class Budget:
         escalations_only: whether it counts nothing but calls of an escalation.
         cached_input_percent: how much of a cached input token counts.
         windows: the one that is now, and those that follow; the operator tells the next in time.
+        account_unit: the unit as the ledger's accounts name it: amounts of two currencies cannot be added.
+        first_percent: the share from which on its first step holds; None where it has no steps.
+        is_rate_limit: whether it is a provider's, for all who call it, and no budget of the app's.
     """
 
     name: str
@@ -71,20 +73,17 @@ class Budget:
     steps: tuple[Step, ...] = ()
     when_exhausted: WhenExhausted = WhenExhausted.REFUSE
 
-    @cached_property
-    def account_unit(self) -> str:
-        """The unit as the ledger's accounts name it: amounts of two currencies cannot be added."""
-        return f"{self.unit.value}:{self.currency}" if self.unit is Unit.COST else self.unit.value
+    # Worked out once: each request asks.
+    account_unit: str = field(init=False, repr=False, compare=False)
+    first_percent: int | None = field(init=False, repr=False, compare=False)
+    is_rate_limit: bool = field(init=False, repr=False, compare=False)
 
-    @cached_property
-    def first_percent(self) -> int | None:
-        """The share from which on its first step holds; None where it has no steps."""
-        return min((step.at_percent for step in self.steps), default=None)
-
-    @property
-    def is_rate_limit(self) -> bool:
-        """Whether it is a provider's, for all who call it, and no budget of the app's."""
-        return self.when_exhausted is WhenExhausted.NEXT_MODEL
+    def __post_init__(self) -> None:
+        """Work out what each request asks."""
+        unit = f"{self.unit.value}:{self.currency}" if self.unit is Unit.COST else self.unit.value
+        object.__setattr__(self, "account_unit", unit)
+        object.__setattr__(self, "first_percent", min((step.at_percent for step in self.steps), default=None))
+        object.__setattr__(self, "is_rate_limit", self.when_exhausted is WhenExhausted.NEXT_MODEL)
 
     def counts(self, *, provider: str, provider_model: str, escalation: bool) -> bool:
         """Whether a call counts against it."""

@@ -8,24 +8,12 @@ from pointsman_sidecar.quota.budgets import Budget
 
 
 class Level(NamedTuple):
-    """How a budget stands, as far as this sidecar knows.
-
-    `held` is what all sidecars hold, `free` what of this one's part is for no call yet, and `told` whether the ledger
-    has spoken of it.
-    """
+    """What is used of a budget, as far as this sidecar knows."""
 
     budget: Budget
     used: int
     limit: int
     resets_at: int | None
-    held: int = 0
-    free: int = 0
-    told: bool = False
-
-    @property
-    def left(self) -> int:
-        """What a call of this sidecar can still have: what is free of its own part, and what nobody holds."""
-        return max(0, self.limit - self.used - self.held + self.free)
 
     @property
     def reached_percent(self) -> int | None:
@@ -35,6 +23,24 @@ class Level(NamedTuple):
     def reaches(self, percent: int) -> bool:
         """Whether so much of it is used. A budget of nothing is used up."""
         return self.used * 100 >= self.limit * percent
+
+
+class Standing(NamedTuple):
+    """How a budget stands, as far as this sidecar knows.
+
+    `held` is what all sidecars hold, `free` what of this one's part is for no call yet, and `told` whether the ledger
+    has spoken of it.
+    """
+
+    level: Level
+    held: int = 0
+    free: int = 0
+    told: bool = False
+
+    @property
+    def left(self) -> int:
+        """What a call of this sidecar can still have: what is free of its own part, and what nobody holds."""
+        return max(0, self.level.limit - self.level.used - self.held + self.free)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,8 +71,9 @@ def degradation(levels: Iterable[Level]) -> Degradation:
 
 def tightest(levels: Sequence[Level]) -> Level | None:
     """The level of which the largest share is used, providers' rate limits aside; None where there is none."""
-    own = [level for level in levels if not level.budget.is_rate_limit]
-    return own[0] if len(own) == 1 else max(own, key=_share, default=None)
+    if len(levels) == 1:
+        return None if levels[0].budget.is_rate_limit else levels[0]
+    return max((level for level in levels if not level.budget.is_rate_limit), key=_share, default=None)
 
 
 def _share(level: Level) -> tuple[bool, float]:

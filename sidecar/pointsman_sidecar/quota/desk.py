@@ -32,7 +32,8 @@ class Desk:
         # By serial. Those spoken of least lately come first.
         self.blocks: OrderedDict[int, Block] = OrderedDict()
         self.high = 0 if recovered is None else recovered.high
-        self._unwritten: list[bytes] = []
+        # What the journal lacks. At first it lacks everything, and is replaced.
+        self.unwritten: list[bytes] = [b""]
         self._whole = True
         self._written = 0
         for kept in () if recovered is None else recovered.blocks:
@@ -102,7 +103,7 @@ class Desk:
         block = Block(serial=self.high, key=pot.key, pot=pot)
         pot.block = block
         self.blocks[block.serial] = block
-        self._unwritten.append(journal.opened(block.serial, block.key))
+        self.unwritten.append(journal.opened(block.serial, block.key))
         return block
 
     def close(self, block: Block) -> None:
@@ -122,7 +123,7 @@ class Desk:
     def drop(self, block: Block) -> None:
         """Forget a block."""
         self.blocks.pop(block.serial, None)
-        self._unwritten.append(journal.dropped(block.serial))
+        self.unwritten.append(journal.dropped(block.serial))
         pot = block.pot
         if pot.block is block:
             pot.block = None
@@ -131,7 +132,7 @@ class Desk:
 
     def write_state(self, block: Block) -> None:
         """Have the journal say how a block stands."""
-        self._unwritten.append(
+        self.unwritten.append(
             journal.state(
                 block.serial,
                 created=block.created,
@@ -143,17 +144,12 @@ class Desk:
             )
         )
 
-    @property
-    def is_written(self) -> bool:
-        """Whether the journal lacks nothing."""
-        return not self._unwritten and not self._whole
-
     def drain(self) -> tuple[bytes, bool]:
         """What the journal lacks, and whether that replaces all of it."""
-        if not self._whole and not self._unwritten:
+        if not self.unwritten:
             return b"", False
-        records = b"".join(self._unwritten)
-        self._unwritten.clear()
+        records = b"".join(self.unwritten)
+        self.unwritten.clear()
         whole = self._whole or (self._written + len(records) > _JOURNAL_BYTES + 4 * _BLOCK_BYTES * len(self.blocks))
         if whole:
             kept = sorted(map(_kept, self.blocks.values()), key=attrgetter("serial"))

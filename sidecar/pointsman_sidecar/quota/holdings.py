@@ -4,13 +4,13 @@ On a request's way are `reserve` and one of `settle`, `settle_at_bound` and `rel
 and never depend on how much is held. Speaking to the ledger is `Speech`'s, which works on the same blocks.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from pointsman_sidecar.quota import journal
-from pointsman_sidecar.quota.blocks import Block, Pot
+from pointsman_sidecar.quota.blocks import Block, Pot, known_used
 from pointsman_sidecar.quota.budgets import Budget
-from pointsman_sidecar.quota.degrading import Level
+from pointsman_sidecar.quota.degrading import Level, Standing, tightest
 from pointsman_sidecar.quota.desk import Desk
 from pointsman_sidecar.quota.messages import Call, Reply
 from pointsman_sidecar.quota.outcomes import Cause, Charge, Reservation, Shortage
@@ -34,6 +34,10 @@ class Holdings:
     ) -> None:
         self._desk = Desk(incarnation=incarnation, boot=boot, now=now, recovered=recovered, capacity=tabs)
         self._speech = Speech(self._desk)
+        self.unwritten = self._desk.unwritten
+        """What the journal lacks: with anything in it, `drain` and write."""
+        self.urgent = self._speech.now
+        """What has come up that the ledger is to hear before its time."""
 
     @property
     def budgets(self) -> tuple[Budget, ...]:
@@ -59,9 +63,9 @@ class Holdings:
                     return self._shortage(charges, now)
             parts.append(block)
             bounds.append(amount)
-        for block, amount in zip(parts, bounds, strict=True):
+        for at, block in enumerate(parts):
             if block is not None:
-                self._take(block, amount, now)
+                self._take(block, bounds[at], now)
         return Reservation(parts, bounds)
 
     def settle(self, reservation: Reservation, amounts: Sequence[int], *, now: float) -> None:
@@ -70,9 +74,10 @@ class Holdings:
             return
         reservation.done = True
         now += self._desk.offset
-        for block, bound, used in zip(reservation.parts, reservation.bounds, amounts, strict=True):
+        bounds = reservation.bounds
+        for at, block in enumerate(reservation.parts):
             if block is not None:
-                self._settle(block, bound, used, now)
+                self._settle(block, bounds[at], amounts[at], now)
 
     def settle_at_bound(self, reservation: Reservation, *, now: float) -> None:
         """The call was sent, and what it used will never be known: all that was reserved counts as used."""
@@ -96,17 +101,37 @@ class Holdings:
         window = self._desk.window(budget, now)
         return Level(budget, 0, budget.limit, None if window is None else window.end)
 
-    def levels(self, charges: Sequence[Charge], reservation: Reservation, *, now: float) -> list[Level]:
-        """How the budgets stand that a call was charged to, each in the window that it was charged to."""
-        return [
-            self.level(charge.budget, charge.subject, now=now) if block is None else _level(charge.budget, block.pot)
-            for charge, block in zip(charges, reservation.parts, strict=True)
-        ]
+    def standing_of(self, budget: Budget, subject: str, *, now: float) -> Standing:
+        """How a budget stands for a subject, with what is held of it."""
+        pot = self._desk.known_pot(budget, subject, now + self._desk.offset)
+        if pot is None:
+            return Standing(self.level(budget, subject, now=now))
+        free = 0 if pot.block is None else pot.block.free
+        return Standing(_level(budget, pot), held=pot.known_held, free=free, told=pot.limit is not None)
 
-    @property
-    def has_more_to_say(self) -> bool:
-        """Whether something has come up that the ledger is to hear before its time."""
-        return self._speech.has_more_to_say
+    def reaches_a_step(self, budgets: Iterable[Budget], subject: str, *, now: float) -> bool:
+        """Whether a step of any of these budgets holds; of those that each user has, for this one."""
+        desk = self._desk
+        now += desk.offset
+        for budget in budgets:
+            pot = desk.known_pot(budget, subject if budget.subject is None else budget.subject, now)
+            used, limit, first = 0, budget.limit, budget.first_percent
+            if pot is not None:
+                used = known_used(pot)
+                if pot.limit is not None:
+                    limit = pot.limit
+            if first is not None and used * 100 >= limit * first:
+                return True
+        return False
+
+    def tightest(self, charges: Sequence[Charge], reservation: Reservation, *, now: float) -> Level | None:
+        """The tightest of the budgets that a call was charged to, each in the window that it was charged to."""
+        levels = []
+        for at, block in enumerate(reservation.parts):
+            budget, subject, _ = charges[at]
+            if not budget.is_rate_limit:
+                levels.append(self.level(budget, subject, now=now) if block is None else _level(budget, block.pot))
+        return levels[0] if len(levels) == 1 else tightest(levels)
 
     def wants_to_speak(self, *, now: float) -> bool:
         """Whether `next_call` has one."""
@@ -159,11 +184,6 @@ class Holdings:
         """Whether there is nothing left to tell the ledger of."""
         return not self._desk.blocks
 
-    @property
-    def is_written(self) -> bool:
-        """Whether the journal lacks nothing."""
-        return self._desk.is_written
-
     def drain(self) -> tuple[bytes, bool]:
         """What the journal lacks, and whether that replaces it. To be written before anything else is done."""
         return self._desk.drain()
@@ -173,7 +193,8 @@ class Holdings:
         pot = block.pot
         tab = pot.tab
         tab.active_at = now
-        tab.least = max(tab.least, amount)
+        if amount > tab.least:
+            tab.least = amount
         taken = block.used + block.reserved
         if taken > block.mark:
             whole = block.granted - block.returned
@@ -231,16 +252,8 @@ class Holdings:
 
 
 def _level(budget: Budget, pot: Pot) -> Level:
-    limit, block = pot.limit, pot.block
-    return Level(
-        budget,
-        pot.known_used,
-        budget.limit if limit is None else limit,
-        pot.end,
-        pot.known_held,
-        0 if block is None else block.free,
-        limit is not None,
-    )
+    limit = pot.limit
+    return Level(budget, known_used(pot), budget.limit if limit is None else limit, pot.end)
 
 
 def _named(cause: Cause, charge: Charge, pot: Pot) -> Shortage:

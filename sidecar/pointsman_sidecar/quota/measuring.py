@@ -4,7 +4,7 @@ The bound is measured like the usage, of the most that the call can come to; so 
 more.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import lcm
 
 from pointsman_sidecar.quota.budgets import Budget, Unit
@@ -18,6 +18,7 @@ class Meter:
 
     Attributes:
         scale: how many parts make one.
+        dearest: what a token of the input weighs at most.
     """
 
     fresh: int = 0
@@ -25,17 +26,22 @@ class Meter:
     output: int = 0
     call: int = 0
     scale: int = 1
+    dearest: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Work out the dearest."""
+        object.__setattr__(self, "dearest", max(self.fresh, self.cached))
 
     def amount(self, usage: Usage) -> int:
         """What this usage takes."""
-        cached = usage.cached_input_tokens
-        parts = (usage.input_tokens - cached) * self.fresh + cached * self.cached + usage.output_tokens * self.output
+        parts = usage.input_tokens * self.fresh + usage.output_tokens * self.output
+        if cached := usage.cached_input_tokens:
+            parts += cached * (self.cached - self.fresh)
         return -(-(parts + self.call) // self.scale)
 
     def bound(self, *, input_tokens: int, output_tokens: int) -> int:
         """The most that a call can take, whose tokens come to no more than these."""
-        dearest = max(self.fresh, self.cached)
-        return -(-(input_tokens * dearest + output_tokens * self.output + self.call) // self.scale)
+        return -(-(input_tokens * self.dearest + output_tokens * self.output + self.call) // self.scale)
 
 
 def meter(budget: Budget, price: Price) -> Meter:

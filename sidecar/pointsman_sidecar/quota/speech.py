@@ -48,8 +48,8 @@ class Speech:
         self._silent_until = float("-inf")
         # Until then the ledger grants nothing to anybody.
         self._pauses_until = float("-inf")
-        # Pots to speak of now; in order, without repetition.
-        self._now: dict[Pot, None] = {}
+        # Pots to speak of now, before their time; in order, without repetition.
+        self.now: dict[Pot, None] = {}
         # Blocks that were closed of late, by serial, and when that was confirmed.
         self._remembered: dict[int, tuple[Item, float]] = {}
         self._called_at = float("-inf")
@@ -67,15 +67,15 @@ class Speech:
         pot.tab.active_at = now
         pot.waiting += amount
         pot.largest_waiting = max(pot.largest_waiting, amount)
-        self._now[pot] = None
+        self.now[pot] = None
 
     def running_low(self, pot: Pot, now: float) -> None:
         """What is left in a pot lasts for less than a quarter of what it is to last."""
         block = pot.block
-        if block is None or pot in self._now or now < max(block.said_at + _ASK_AGAIN_SECONDS, pot.dry_until):
+        if block is None or pot in self.now or now < max(block.said_at + _ASK_AGAIN_SECONDS, pot.dry_until):
             return
         if _lacks(pot, now):
-            self._now[pot] = None
+            self.now[pot] = None
 
     def reachable(self) -> None:
         """There is somebody to speak to again: what failed before says nothing of that."""
@@ -89,16 +89,11 @@ class Speech:
 
     def close_all(self) -> None:
         """Close what can be closed, and give back the rest that is free."""
-        self._now.clear()
+        self.now.clear()
         for block in list(self._desk.blocks.values()):
             if not block.closing:
                 self._leave(block)
             block.said_at = float("-inf")
-
-    @property
-    def has_more_to_say(self) -> bool:
-        """Whether there are pots to speak of now."""
-        return bool(self._now)
 
     def wants_to_speak(self, now: float) -> bool:
         """Whether there is something to say now."""
@@ -108,7 +103,7 @@ class Speech:
         """When there is something to say."""
         if self._outstanding is not None:
             return self._called_at + CALL_SECONDS
-        if self._now or self._must_declare:
+        if self.now or self._must_declare:
             return max(now, self._silent_until)
         due = float("inf")
         for block in self._desk.blocks.values():
@@ -134,8 +129,8 @@ class Speech:
         high = self._desk.high
         self._forget(now)
         due = self._due(now, most=len(self._desk.blocks) if declares else _ITEMS, all_of_them=declares)
-        for pot in list(self._now)[:_ITEMS]:
-            del self._now[pot]
+        for pot in list(self.now)[:_ITEMS]:
+            del self.now[pot]
             if pot.block is None:
                 self._desk.open(pot).asked_in = self._call_id + 1
             if pot.block is not None:
@@ -215,7 +210,7 @@ class Speech:
                 pot = block.pot
                 self._desk.drop(block)
                 if pot is pot.tab.current:
-                    self._now[pot] = None
+                    self.now[pot] = None
 
     def _judged(self, block: Block, verdict: Verdict, said: Item, reply: Reply, now: float) -> None:
         pot = block.pot
@@ -250,7 +245,7 @@ class Speech:
             keep = max(verdict.keep, pot.tab.least if spends else 0)
             if block.free > keep:
                 self._desk.give_back(block, block.free - keep)
-                self._now[pot] = None
+                self.now[pot] = None
 
     def _tend(self, block: Block, now: float) -> None:
         """See to a block whose turn it is: is it still of use, and should the next window's be asked for?"""
@@ -281,7 +276,7 @@ class Speech:
             if pot.end <= window.start < now + COVER_SECONDS:
                 ahead = tab.pot(window.start, window.end)
                 if ahead.block is None and ahead.dry_until <= now:
-                    self._now[ahead] = None
+                    self.now[ahead] = None
 
     def _item(self, block: Block, now: float) -> Item:
         pot = block.pot

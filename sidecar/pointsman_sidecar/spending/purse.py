@@ -7,7 +7,7 @@ import structlog
 
 from pointsman_sidecar.quota import journal as journals
 from pointsman_sidecar.quota.budgets import Budget
-from pointsman_sidecar.quota.degrading import Level
+from pointsman_sidecar.quota.degrading import Level, Standing
 from pointsman_sidecar.quota.holdings import Holdings
 from pointsman_sidecar.quota.messages import Call, Reply
 from pointsman_sidecar.quota.outcomes import Cause, Charge, Reservation, Shortage
@@ -97,9 +97,18 @@ class Purse:
         now = self.clock()
         return [self._holdings.level(budget, subject, now=now) for budget, subject in charged]
 
-    def levels_of(self, charges: Sequence[Charge], reservation: Reservation) -> list[Level]:
-        """How the budgets stand that a call was charged to."""
-        return self._holdings.levels(charges, reservation, now=self.clock())
+    def standings(self, charged: Iterable[tuple[Budget, str]]) -> list[Standing]:
+        """How budgets stand, each for a subject, with what is held of them."""
+        now = self.clock()
+        return [self._holdings.standing_of(budget, subject, now=now) for budget, subject in charged]
+
+    def reaches_a_step(self, budgets: Iterable[Budget], subject: str) -> bool:
+        """Whether a step of any of these budgets holds; of those that each user has, for this one."""
+        return self._holdings.reaches_a_step(budgets, subject, now=self.clock())
+
+    def tightest(self, charges: Sequence[Charge], reservation: Reservation) -> Level | None:
+        """The tightest of the budgets that a call was charged to, as they are now."""
+        return self._holdings.tightest(charges, reservation, now=self.clock())
 
     async def reserve(self, charges: Sequence[Charge], *, may_wait: bool) -> Reservation | Shortage:
         """Take all of these amounts, or none; where the ledger is to be asked first, wait for it a little."""
@@ -119,10 +128,10 @@ class Purse:
         """Take all of these amounts, or none, and wait for nobody."""
         holdings = self._holdings
         outcome = holdings.reserve(charges, now=self.clock())
-        if not holdings.is_written:
+        if holdings.unwritten:
             self._write()
         # What is due in time is known to whoever speaks; only what has come up is news.
-        if holdings.has_more_to_say and not self.due.is_set() and holdings.wants_to_speak(now=self.clock()):
+        if holdings.urgent and not self.due.is_set() and holdings.wants_to_speak(now=self.clock()):
             self.due.set()
         if isinstance(outcome, Shortage) and outcome.cause is Cause.ASKED:
             self._heard.clear()
@@ -131,7 +140,7 @@ class Purse:
     def settle(self, reservation: Reservation, amounts: Sequence[int]) -> None:
         """The call used this much."""
         self._holdings.settle(reservation, amounts, now=self.clock())
-        if not self._holdings.is_written:
+        if self._holdings.unwritten:
             self._write()
 
     def settle_at_bound(self, reservation: Reservation) -> None:
