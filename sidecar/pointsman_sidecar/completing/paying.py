@@ -39,21 +39,13 @@ class UntoldError(Exception):
 
 
 class Payment:
-    """What is reserved for one call."""
+    """What is reserved for one call, and how each budget counts what it uses."""
 
-    __slots__ = ("_charges", "_purse", "counted", "reservation")
+    __slots__ = ("counted", "reservation")
 
-    def __init__(
-        self, purse: Purse, reservation: Reservation, counted: Sequence[Counted], charges: Sequence[Charge]
-    ) -> None:
+    def __init__(self, reservation: Reservation, counted: Sequence[Counted]) -> None:
         self.reservation = reservation
         self.counted = counted
-        self._purse = purse
-        self._charges = charges
-
-    def tightest(self) -> Level | None:
-        """The tightest of the budgets that it was charged to, as they are now."""
-        return self._purse.tightest(self._charges, self.reservation)
 
 
 class Paying:
@@ -138,9 +130,8 @@ class Paying:
             if isinstance(outcome, Shortage):
                 self._refused(outcome.budget.shown, outcome.cause.name.lower())
                 raise ShortError(outcome)
-        payment = Payment(purse, outcome, counted, charges)
-        progress.quota = payment.tightest
-        return payment
+        progress.quota = partial(purse.tightest, charges, outcome)
+        return Payment(outcome, counted)
 
     def settle(self, payment: Payment, attempt: Attempt) -> None:
         """Pay for a call that has ended. What was sent and never counted takes all that was reserved."""
@@ -158,8 +149,6 @@ class Paying:
             usage = _NOTHING
         if usage is None:
             purse.settle_at_bound(payment.reservation)
-        elif len(payment.counted) == 1:
-            purse.settle(payment.reservation, (payment.counted[0].meter.amount(usage),))
         else:
             purse.settle(payment.reservation, [meter.amount(usage) for _, meter in payment.counted])
 
@@ -254,9 +243,7 @@ def _levels(purse: Purse, budgets: Iterable[Budget], subject: str) -> list[Level
     return purse.levels([(each, subject if each.subject is None else each.subject) for each in budgets])
 
 
-def _degraded(
-    purse: Purse, tariff: Tariff, progress: Progress, features: Features, subject: str
-) -> Degradation | None:
+def _degraded(purse: Purse, tariff: Tariff, progress: Progress, features: Features, subject: str) -> Degradation | None:
     """Take the steps that budgets have reached into the plan, unless it is protected; None where there are none.
 
     Raises:

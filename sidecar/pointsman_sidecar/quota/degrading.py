@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import NamedTuple
 
 from pointsman_sidecar.quota.budgets import Budget
@@ -71,10 +72,12 @@ def degradation(levels: Iterable[Level]) -> Degradation:
 
 def tightest(levels: Sequence[Level]) -> Level | None:
     """The level of which the largest share is used, providers' rate limits aside; None where there is none."""
-    if len(levels) == 1:
-        return None if levels[0].budget.is_rate_limit else levels[0]
-    return max((level for level in levels if not level.budget.is_rate_limit), key=_share, default=None)
+    own = [level for level in levels if not level.budget.is_rate_limit]
+    return reduce(tighter, own) if own else None
 
 
-def _share(level: Level) -> tuple[bool, float]:
-    return (level.limit <= 0, level.used / level.limit if level.limit > 0 else 0.0)
+def tighter(one: Level, other: Level) -> Level:
+    """The level of which the larger share is used; the first, where both are alike. Of nothing, all is used."""
+    if one.limit <= 0 or (other.limit > 0 and other.used * one.limit <= one.used * other.limit):
+        return one
+    return other

@@ -4,13 +4,13 @@ On a request's way are `reserve` and one of `settle`, `settle_at_bound` and `rel
 and never depend on how much is held. Speaking to the ledger is `Speech`'s, which works on the same blocks.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from pointsman_sidecar.quota import journal
 from pointsman_sidecar.quota.blocks import Block, Pot, known_used
 from pointsman_sidecar.quota.budgets import Budget
-from pointsman_sidecar.quota.degrading import Level, Standing, tightest
+from pointsman_sidecar.quota.degrading import Level, Standing, tighter
 from pointsman_sidecar.quota.desk import Desk
 from pointsman_sidecar.quota.messages import Call, Reply
 from pointsman_sidecar.quota.outcomes import Cause, Charge, Reservation, Shortage
@@ -115,23 +115,24 @@ class Holdings:
         now += desk.offset
         for budget in budgets:
             pot = desk.known_pot(budget, subject if budget.subject is None else budget.subject, now)
-            used, limit, first = 0, budget.limit, budget.first_percent
-            if pot is not None:
-                used = known_used(pot)
-                if pot.limit is not None:
-                    limit = pot.limit
-            if first is not None and used * 100 >= limit * first:
+            limit, first = budget.limit, budget.first_percent
+            if pot is not None and pot.limit is not None:
+                limit = pot.limit
+            if first is not None and (0 if pot is None else known_used(pot)) * 100 >= limit * first:
                 return True
         return False
 
-    def tightest(self, charges: Sequence[Charge], reservation: Reservation, *, now: float) -> Level | None:
+    def tightest(
+        self, charges: Sequence[Charge], reservation: Reservation, *, now: Callable[[], float]
+    ) -> Level | None:
         """The tightest of the budgets that a call was charged to, each in the window that it was charged to."""
-        levels = []
+        found: Level | None = None
         for at, block in enumerate(reservation.parts):
-            budget, subject, _ = charges[at]
+            budget = charges[at].budget
             if not budget.is_rate_limit:
-                levels.append(self.level(budget, subject, now=now) if block is None else _level(budget, block.pot))
-        return levels[0] if len(levels) == 1 else tightest(levels)
+                level = _level(budget, block.pot) if block else self.level(budget, charges[at].subject, now=now())
+                found = level if found is None else tighter(found, level)
+        return found
 
     def wants_to_speak(self, *, now: float) -> bool:
         """Whether `next_call` has one."""
@@ -193,8 +194,7 @@ class Holdings:
         pot = block.pot
         tab = pot.tab
         tab.active_at = now
-        if amount > tab.least:
-            tab.least = amount
+        tab.least = max(tab.least, amount)
         taken = block.used + block.reserved
         if taken > block.mark:
             whole = block.granted - block.returned

@@ -17,7 +17,12 @@ class Charge(NamedTuple):
 
 
 class Reservation:
-    """Leave to make one call. To be settled or released once; whatever comes after that does nothing."""
+    """Leave to make one call. To be settled or released once; whatever comes after that does nothing.
+
+    Attributes:
+        parts: the block that each charge is taken from; None where that takes nothing.
+        bounds: what is taken from each.
+    """
 
     __slots__ = ("bounds", "done", "parts")
 

@@ -3,6 +3,8 @@
 from math import exp
 
 _MEMORY_SECONDS = 60.0
+# Within so short a time, what is older counts as much: a thousandth less would be right.
+_MOMENT_SECONDS = 0.06
 
 
 class Rate:
@@ -17,7 +19,7 @@ class Rate:
     def add(self, amount: int, *, now: float) -> float:
         """Count what was spent now, and tell the rate."""
         elapsed = now - self._at
-        if elapsed > 0:
+        if elapsed > _MOMENT_SECONDS:
             self._rate *= exp(-elapsed / _MEMORY_SECONDS)
             self._at = now
         self._rate += amount / _MEMORY_SECONDS

@@ -108,7 +108,7 @@ class Purse:
 
     def tightest(self, charges: Sequence[Charge], reservation: Reservation) -> Level | None:
         """The tightest of the budgets that a call was charged to, as they are now."""
-        return self._holdings.tightest(charges, reservation, now=self.clock())
+        return self._holdings.tightest(charges, reservation, now=self.clock)
 
     async def reserve(self, charges: Sequence[Charge], *, may_wait: bool) -> Reservation | Shortage:
         """Take all of these amounts, or none; where the ledger is to be asked first, wait for it a little."""
