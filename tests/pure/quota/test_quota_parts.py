@@ -1,6 +1,7 @@
 """The parts of the quota protocol that can be looked at alone: records, journal, amounts, steps, sizes."""
 
 from decimal import Decimal
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
@@ -9,8 +10,8 @@ from hypothesis import strategies as st
 from pointsman_operator.ledger import records, sizing
 from pointsman_operator.ledger.accounts import Account, AccountKey, Block, Stamp
 from pointsman_sidecar.quota import journal
-from pointsman_sidecar.quota.budgets import Budget, Step, Unit, Window
-from pointsman_sidecar.quota.degrading import Level, degradation, tightest
+from pointsman_sidecar.quota.budgets import Budget, Step, Unit, WhenExhausted, Window
+from pointsman_sidecar.quota.degrading import Level, degradation, tighter, tightest
 from pointsman_sidecar.quota.holdings import Holdings
 from pointsman_sidecar.quota.measuring import meter
 from pointsman_sidecar.quota.messages import AccountKey as OurKey
@@ -165,6 +166,87 @@ def test_the_strictest_of_all_steps_that_are_reached_holds() -> None:
     assert (reached.max_output_tokens, reached.default_model_only, reached.no_shadow) == (256, False, True)
     assert reached.budgets == (one,)
     assert tightest(levels) == levels[0]
+
+
+@given(of=st.lists(st.tuples(st.integers(0, 2**62), st.integers(0, 2**62)), min_size=1, max_size=4))
+def test_the_tightest_budget_is_the_one_of_which_the_largest_share_is_used(of: list[tuple[int, int]]) -> None:
+    levels = [
+        Level(_budget(name=str(number)), used=used, limit=limit, resets_at=None)
+        for number, (used, limit) in enumerate(of)
+    ]
+
+    def share(level: Level) -> tuple[bool, Fraction]:
+        return (level.limit == 0, Fraction(level.used, level.limit or 1) if level.limit else Fraction(0))
+
+    assert tightest(levels) == max(levels, key=share)
+    assert tighter(levels[0], levels[-1]) == max((levels[0], levels[-1]), key=share)
+
+
+def test_a_providers_rate_limit_is_never_the_tightest() -> None:
+    full = Level(_budget(when_exhausted=WhenExhausted.NEXT_MODEL), used=1000, limit=1000, resets_at=None)
+    own = Level(_budget(name="own"), used=1, limit=1000, resets_at=None)
+
+    assert tightest([full]) is None
+    assert tightest([full, own]) == own
+
+
+def test_a_step_is_reached_by_what_the_ledger_told_and_by_what_was_spent_since() -> None:
+    budget = _budget(limit=1000, steps=(Step(at_percent=80, no_shadow=True),))
+    holdings = Holdings(incarnation="one", boot="boot", now=1000.0)
+    holdings.bind([budget])
+    charges = [Charge(budget, "", 300)]
+
+    def reached() -> bool:
+        return holdings.reaches_a_step([budget], "", now=1000.0)
+
+    assert not reached()
+    _granted(holdings, charges, granted=400, used=500, limit=1000)
+    assert not reached()
+    reservation = holdings.reserve(charges, now=1000.0)
+    assert isinstance(reservation, Reservation)
+    assert not reached()
+    holdings.settle(reservation, [299], now=1000.0)
+    assert not reached()
+    second = holdings.reserve([Charge(budget, "", 1)], now=1000.0)
+    assert isinstance(second, Reservation)
+    holdings.settle(second, [1], now=1000.0)
+    assert reached()
+
+
+def test_all_steps_of_a_budget_of_nothing_are_reached_before_the_ledger_says_a_word() -> None:
+    budget = _budget(limit=0, steps=(Step(at_percent=80, no_shadow=True),))
+    holdings = Holdings(incarnation="one", boot="boot", now=1000.0)
+    holdings.bind([budget])
+
+    assert holdings.reaches_a_step([budget], "", now=1000.0)
+    assert not holdings.reaches_a_step([_budget(limit=0)], "", now=1000.0)
+
+
+def _granted(holdings: Holdings, charges: list[Charge], *, granted: int, used: int, limit: int) -> None:
+    """Have these charges asked for, and the ledger grant so much and say how the account stands."""
+    assert isinstance(holdings.reserve(charges, now=1000.0), Shortage)
+    while (call := holdings.next_call(now=1000.0)) is not None:
+        verdicts = tuple(
+            Verdict(
+                serial=item.serial,
+                state=BlockState.OPEN,
+                granted=granted,
+                created=OurStamp(era=0, version=1),
+                limit=limit,
+                used=used,
+            )
+            for item in call.items
+        )
+        reply = Reply(
+            id=call.id,
+            session=1,
+            now=1000.0,
+            report_after=10.0,
+            retry_after=1.0,
+            declare=not call.session,
+            verdicts=() if not call.session else verdicts,
+        )
+        holdings.hear(reply, now=1000.0)
 
 
 def test_a_user_is_told_by_a_hash_that_needs_the_key() -> None:
