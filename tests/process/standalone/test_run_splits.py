@@ -1,6 +1,7 @@
 """`pointsman run` takes splits up by itself, and keeps where they stand where it is told a folder."""
 
 import asyncio
+import json
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
@@ -63,6 +64,25 @@ async def test_a_split_goes_up_is_logged_and_is_where_it_was_after_a_restart(
 
     assert first == 1
     assert said == [("new", "Progressing"), ("new", "Progressing"), ("new", "Promoted")]
+
+
+async def test_a_split_waits_for_its_suite_until_a_result_stands_at_the_policy(
+    tmp_path: Path, stub: StubProvider
+) -> None:
+    file = tmp_path / "all.yaml"
+    gated = policy(routes=[{**ROUTE, "split": {**ROUTE["split"], "suite": "answers"}}])
+    shown = provider(baseURL=stub.base_url, auth=KEYED)
+    lay(file, shown, gated)
+    async with serving(file, state=tmp_path / "state", log="log") as served:
+        await until(lambda: [line["phase"] for line in served.lines("split")][-1:] == ["Paused"], within=30)
+        paused = served.lines("split")[-1]["why"]
+        result = {"passed": True, "cases": 4, "regressions": 0, "suite": "abc", "at": "2026-03-02T18:30:00Z"}
+        named = {"baseline": "openai/gpt-4o-mini", "candidate": "openai/gpt-4o"}
+        gated["metadata"]["annotations"] = {"regression.pointsman.dev/answers": json.dumps(result | named)}
+        lay(file, shown, gated)
+        await until_weight(served, 100)
+
+    assert paused.startswith("suite answers has not been run: run `pointsman regress`")
 
 
 async def test_what_is_kept_is_read_again_and_what_is_none_of_ours_is_not(tmp_path: Path) -> None:
