@@ -25,7 +25,9 @@ def files(*resources: Any) -> Manifests:
 
 def planned(side: Side, request: completions_pb2.CompleteRequest) -> list[str]:
     """The models that would be asked, in order."""
-    answer = explain(request, world=side.world, pod=side.pod, new_id=lambda: "d-1", now=0.0, headers={})
+    answer = explain(
+        request, world=side.world, pod=side.pod, new_id=lambda: "d-1", now=0.0, headers={}, negative_feedback=0
+    )
     return [step.model for step in answer.plan]
 
 
