@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, TypeVar
 
 from pointsman_api.v1 import decision_pb2
-from pointsman_sidecar.completing.holding import Held, SupersededError
+from pointsman_sidecar.completing.holding import Checked, Held, Stronger, SupersededError
 from pointsman_sidecar.completing.paying import Paying
 from pointsman_sidecar.completing.racing import Gate
 from pointsman_sidecar.completing.relaying import readable, relay, stream_patience
@@ -20,17 +20,13 @@ from pointsman_sidecar.providers.outcomes import Outcome, ProviderFailure
 from pointsman_sidecar.resilience.breaker import Entry
 from pointsman_sidecar.resilience.health import Health
 from pointsman_sidecar.routing.capability import most_usage
-from pointsman_sidecar.routing.escalation import Answer, Finding, concerned
+from pointsman_sidecar.routing.escalation import concerned
 from pointsman_sidecar.routing.plan import Step
 from pointsman_sidecar.routing.policy import Feature, Model, Provider, WhenStreaming
 from pointsman_sidecar.telemetry.observer import SeenAttempt
 
 _Answer = TypeVar("_Answer")
 _Chunk = TypeVar("_Chunk")
-# Asks a stronger model in place of an attempt in which something is found; says whether it answered.
-Stronger = Callable[[Attempt, Finding], Awaitable[bool]]
-# Asks the model itself of answers that are in doubt; gives them as they are worth then.
-Checked = Callable[[Attempt, tuple[Answer, ...]], Awaitable[tuple[Answer, ...]]]
 _PATHS = {Operation.CHAT: "/chat/completions", Operation.EMBEDDINGS: "/embeddings"}
 
 

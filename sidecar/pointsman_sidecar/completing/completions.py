@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 from pointsman_api.v1 import completions_pb2
@@ -29,7 +30,7 @@ from pointsman_sidecar.contract.usages import standing
 from pointsman_sidecar.control.in_force import InForce
 from pointsman_sidecar.providers.clients import ProviderClients
 from pointsman_sidecar.resilience.health import Health
-from pointsman_sidecar.routing.escalation import Answer, Finding
+from pointsman_sidecar.routing.escalation import Finding
 from pointsman_sidecar.routing.facts import Surroundings
 from pointsman_sidecar.routing.features import Features
 from pointsman_sidecar.routing.plan import Ejected, PlanError
@@ -110,8 +111,7 @@ class Completions:
             async with serving.total, self._limiter.turn(serving):
                 await self._begin(serving)
 
-                async def checked(attempt: Attempt, answers: tuple[Answer, ...]) -> tuple[Answer, ...]:
-                    return await self._escalating.checked(serving, attempt, answers)
+                checked = partial(self._escalating.checked, serving)
 
                 async def stronger(attempt: Attempt, found: Finding) -> bool:
                     return await self._escalating.streamed(serving, attempt, found, call)

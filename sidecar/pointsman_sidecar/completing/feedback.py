@@ -7,7 +7,7 @@ from pointsman_sidecar.contract.errors import CompletionError, Kind
 from pointsman_sidecar.telemetry.observer import Observer
 from pointsman_sidecar.tuning.counting import Counting
 from pointsman_sidecar.tuning.feedback import KEPT, MOST_ANSWERS, Answers, Feedback, Given, Heard
-from pointsman_sidecar.tuning.labels import ArmLabels, LabelTally
+from pointsman_sidecar.tuning.labels import ArmLabels, ModelLabels
 
 Listener = Callable[[Heard], None]
 
@@ -19,7 +19,7 @@ class Hearing:
         self._observer = observer
         self._clock = clock
         self._answers = Answers()
-        self._listeners: list[Listener] = [LabelTally(counting).hear, ArmLabels(counting).hear]
+        self._listeners: list[Listener] = [ModelLabels(counting).hear, ArmLabels(counting).hear]
 
     def listen(self, listener: Listener) -> None:
         """Be told of all feedback that is new: a label, or another one in place of that before."""

@@ -12,6 +12,10 @@ from pointsman_sidecar.routing.policy import Escalation, WhenStreaming
 from pointsman_sidecar.routing.refusals import LONGEST_OPENING
 
 _Chunk = TypeVar("_Chunk")
+# Asks a stronger model in place of an attempt in which something is found; says whether it answered.
+Stronger = Callable[[Attempt, Finding], Awaitable[bool]]
+# Asks the model itself of answers that are in doubt; gives them as they are worth then.
+Checked = Callable[[Attempt, tuple[Answer, ...]], Awaitable[tuple[Answer, ...]]]
 
 
 class SupersededError(Exception):
@@ -32,8 +36,8 @@ class Held(Generic[_Chunk]):
         attempt: Attempt,
         sink: Chunks[_Chunk],
         release: Callable[[], Awaitable[None]],
-        checked: Callable[[Attempt, tuple[Answer, ...]], Awaitable[tuple[Answer, ...]]],
-        stronger: Callable[[Attempt, Finding], Awaitable[bool]],
+        checked: Checked,
+        stronger: Stronger,
     ) -> None:
         self._rule = rule
         self._attempt = attempt

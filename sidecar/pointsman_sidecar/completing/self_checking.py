@@ -1,7 +1,6 @@
 """A model asked whether its own answer is right, where the judge is in doubt: one short call more."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -22,8 +21,6 @@ from pointsman_sidecar.routing.estimates import PER_MESSAGE, text_tokens
 from pointsman_sidecar.routing.features import Features
 from pointsman_sidecar.routing.policy import Escalation, Feature, Model
 
-# What answers are worth once the model was asked, where it is; as they were, where it is not.
-Doubting = Callable[[Attempt, tuple[Answer, ...]], Awaitable[tuple[Answer, ...]]]
 # Of the time that is left, what the check is given at most: a stronger model may have to answer after it.
 _SHARE_OF_TIME = 0.5
 

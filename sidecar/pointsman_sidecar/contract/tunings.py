@@ -7,7 +7,8 @@ from itertools import zip_longest
 from pointsman_api.v1 import tuning_pb2
 from pointsman_sidecar.confidence.calibration import Labelled, fit
 from pointsman_sidecar.contract.splits import arm_messages, read_splits
-from pointsman_sidecar.tuning.counting import LABEL_BINS, PolicyCounts
+from pointsman_sidecar.tuning.arms import CONFIDENCE_BINS
+from pointsman_sidecar.tuning.counting import PolicyCounts
 from pointsman_sidecar.tuning.tuning import Tuning
 
 
@@ -47,10 +48,10 @@ def _labels(tallies: Iterable[tuning_pb2.LabelTally]) -> Iterator[Labelled]:
     """Labels as they were counted: those of one bin are alike."""
     for tally in tallies:
         for at, (right, wrong) in enumerate(zip_longest(tally.right, tally.wrong, fillvalue=0)):
-            if at >= LABEL_BINS:
-                raise UnreadableTuningError(f"labels of a model are in more than {LABEL_BINS} bins")
+            if at >= CONFIDENCE_BINS:
+                raise UnreadableTuningError(f"labels of a model are in more than {CONFIDENCE_BINS} bins")
             if count := right + wrong:
-                yield Labelled(tally.model, (at + 0.5) / LABEL_BINS, right / count, count)
+                yield Labelled(tally.model, (at + 0.5) / CONFIDENCE_BINS, right / count, count)
 
 
 def _to_the_last(bins: Sequence[int]) -> Sequence[int]:

@@ -10,7 +10,8 @@ _MOST_ARMS = 128
 _BINS_PER_DOUBLING = 8
 _MOST_LATENCY_BINS = 161
 _MILLISECOND = 0.001
-_CONFIDENCE_BINS = 50
+CONFIDENCE_BINS = 50
+"""Of the same width, for arms and for labels."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,7 +85,7 @@ def latency_bin(seconds: float) -> int:
 
 def confidence_bin(confidence: float) -> int:
     """The bin of a confidence from 0 to 1."""
-    return min(max(int(confidence * _CONFIDENCE_BINS), 0), _CONFIDENCE_BINS - 1)
+    return min(max(int(confidence * CONFIDENCE_BINS), 0), CONFIDENCE_BINS - 1)
 
 
 def _count(bins: list[int], at: int) -> None:

@@ -4,13 +4,11 @@ import math
 from bisect import bisect_right
 from collections.abc import Callable
 
-from pointsman_sidecar.tuning.arms import ArmResult, ArmTallies
+from pointsman_sidecar.tuning.arms import CONFIDENCE_BINS, ArmResult, ArmTallies, confidence_bin
 
 BINS = 256
 # As the contract has them: narrow at both ends, where scores are often close together.
 _BEGINNINGS = tuple(math.sin(at / BINS * math.pi / 2) ** 2 for at in range(BINS))
-LABEL_BINS = 50
-"""Of confidences, of the same width."""
 # Policies follow each other in a sidecar; the counts of so many are kept, should one come back.
 _MOST_POLICIES = 4
 
@@ -32,13 +30,13 @@ class LabelTally:
     """Labels of one model's answers, by how far the judge trusted these."""
 
     def __init__(self) -> None:
-        self.right = [0] * LABEL_BINS
-        self.wrong = [0] * LABEL_BINS
+        self.right = [0] * CONFIDENCE_BINS
+        self.wrong = [0] * CONFIDENCE_BINS
 
     def add(self, confidence: float, *, is_right: bool) -> None:
         """Count a label of an answer of this confidence, from 0 to 1."""
         counts = self.right if is_right else self.wrong
-        counts[min(LABEL_BINS - 1, int(confidence * LABEL_BINS))] += 1
+        counts[confidence_bin(confidence)] += 1
 
 
 class PolicyCounts:

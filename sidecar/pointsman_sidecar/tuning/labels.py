@@ -2,7 +2,8 @@
 
 from collections import OrderedDict
 
-from pointsman_sidecar.tuning.counting import LABEL_BINS, Counting
+from pointsman_sidecar.tuning.arms import confidence_bin
+from pointsman_sidecar.tuning.counting import Counting
 from pointsman_sidecar.tuning.feedback import WHOLE, Heard
 
 # Some policies' models and bins: of what is forgotten, less than one label is lost.
@@ -25,7 +26,7 @@ class ArmLabels:
             )
 
 
-class LabelTally:
+class ModelLabels:
     """Counts what was heard, where the answer's confidence is known.
 
     A score of 0.7 is seven tenths of a right answer and three of a wrong one. Counts are whole numbers, so such tenths
@@ -45,7 +46,7 @@ class LabelTally:
         given = heard.given
         if given.confidence is None or not share:
             return
-        place = (given.policy_uid, given.model, min(LABEL_BINS - 1, int(given.confidence * LABEL_BINS)), is_right)
+        place = (given.policy_uid, given.model, confidence_bin(given.confidence), is_right)
         whole, part = divmod(self._parts.pop(place, 0) + share, WHOLE)
         if whole:
             self._counting.under(given.policy_uid).label(given.model, given.confidence, is_right=is_right)

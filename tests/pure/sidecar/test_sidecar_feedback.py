@@ -20,7 +20,7 @@ from pointsman_sidecar.telemetry.observer import Observer
 from pointsman_sidecar.telemetry.spans import NoSpans
 from pointsman_sidecar.tuning.counting import Counting
 from pointsman_sidecar.tuning.feedback import WHOLE, Answers, Feedback, Given, Heard, Label
-from pointsman_sidecar.tuning.labels import ArmLabels, LabelTally
+from pointsman_sidecar.tuning.labels import ArmLabels, ModelLabels
 from pointsman_sidecar.tuning.sessions import Sessions
 from support.policies import features, model, policy
 
@@ -127,7 +127,7 @@ def test_an_answer_counts_once_as_right_and_once_as_wrong_at_most(said: list[Fee
 @given(st.lists(FEEDBACK, max_size=60))
 def test_calibration_counts_whole_labels_and_forgets_no_share(said: list[Feedback]) -> None:
     counting = Counting(new_name=lambda: "p", now=lambda: 0.0)
-    tally = LabelTally(counting)
+    tally = ModelLabels(counting)
     answers = Answers()
     for at, feedback in enumerate(said):
         answers.gave(str(at), ANSWER, 0)
@@ -157,7 +157,7 @@ def test_an_arm_has_each_answer_once_as_good_and_once_as_bad_at_most() -> None:
 def test_an_answer_that_was_not_judged_is_not_counted_for_calibration() -> None:
     counting = Counting(new_name=lambda: "p", now=lambda: 0.0)
     unjudged = replace(ANSWER, confidence=None)
-    LabelTally(counting).hear(Heard(given=unjudged, feedback=GOOD, right=WHOLE))
+    ModelLabels(counting).hear(Heard(given=unjudged, feedback=GOOD, right=WHOLE))
 
     assert counting.known("u-1") is None
 
