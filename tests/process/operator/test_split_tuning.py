@@ -1,7 +1,6 @@
 """A split's new arm, from what sidecars count of it to what all of them draw by, over restarts and another holder."""
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -10,13 +9,12 @@ from pointsman_operator.resources import Key
 from pointsman_operator.tuning import keeper as keeper_module
 from pointsman_operator.tuning import splits as splits_module
 from pointsman_operator.tuning.splits import Phase
-from pointsman_operator.watch import Cluster, Connector
 from pointsman_sidecar.control import stream as stream_module
 from pointsman_sidecar.tuning.arms import ArmResult
 from pointsman_sidecar.tuning.splits import SplitState
-from process.operator.fake_api import CONFIG_MAPS, FakeApi
-from process.operator.test_tuning import UID, Operator, Plane, following
-from pure.operator.objects import OPERATOR_NAMESPACE, Json, policy
+from process.operator.fake_api import CONFIG_MAPS
+from process.operator.test_tuning import UID, Operator, Plane, following, running_plane
+from pure.operator.objects import Json, policy
 from support.sidecars import Sidecar
 from support.waiting import until
 
@@ -86,11 +84,8 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def plane(tmp_path: Path) -> AsyncIterator[Plane]:
-    async with AsyncExitStack() as stack:
-        api = await stack.enter_async_context(FakeApi.running())
-        connector = Connector(kubeconfig=api.kubeconfig(tmp_path))
-        cluster = await stack.enter_async_context(Cluster(connector, secrets_namespace=OPERATOR_NAMESPACE))
-        yield Plane(stack=stack, api=api, cluster=cluster)
+    async with running_plane(tmp_path) as made:
+        yield made
 
 
 async def test_what_sidecars_count_together_rolls_a_bad_arm_back_at_each_of_them(plane: Plane) -> None:

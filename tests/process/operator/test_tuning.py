@@ -155,13 +155,20 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keeper_module, "GONE_SECONDS", 0.0)
 
 
-@pytest.fixture
-async def plane(tmp_path: Path) -> AsyncIterator[Plane]:
+@asynccontextmanager
+async def running_plane(folder: Path) -> AsyncIterator[Plane]:
+    """An API server's stand-in, and whoever is started on it, until the block ends."""
     async with AsyncExitStack() as stack:
         api = await stack.enter_async_context(FakeApi.running())
-        connector = Connector(kubeconfig=api.kubeconfig(tmp_path))
+        connector = Connector(kubeconfig=api.kubeconfig(folder))
         cluster = await stack.enter_async_context(Cluster(connector, secrets_namespace=OPERATOR_NAMESPACE))
         yield Plane(stack=stack, api=api, cluster=cluster)
+
+
+@pytest.fixture
+async def plane(tmp_path: Path) -> AsyncIterator[Plane]:
+    async with running_plane(tmp_path) as made:
+        yield made
 
 
 async def test_the_scores_of_all_sidecars_make_one_threshold_for_all(plane: Plane) -> None:
